@@ -1,0 +1,1 @@
+"""Weights that are inner products of features."""

@@ -1,0 +1,59 @@
+"""Kernel attention: weights are inner products of features, so the sums over keys can be taken before the query is known.
+
+    o_i = sum_j (phi_i . psi_j) v_j / sum_j (phi_i . psi_j) = phi_i (sum_j psi_j v_j^T) / phi_i . (sum_j psi_j)
+
+The left side takes n m operations, the right side n + m (Katharopoulos et al. 2020, equations 4 to 6). A family member chooses the
+features: phi_i = f_i up to any factor, which cancels, and psi_j = e^s_j g_j with a log scale s_j apart, so that features of
+exponential size stay in range.
+"""
+from typing import Any
+
+from factorattn.primitives.causal_scan import causal_scan, empty_state, gather_keys
+from factorattn.primitives.pairs import band_seen, finite_top, weigh
+from factorattn.primitives.tiles import scan_tiles
+
+__all__ = ["FORMS", "chunked", "parallel", "recurrent"]
+
+
+def parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+    """The definition: every pair."""
+    n, m = f.shape[-2], g.shape[-2]
+    seen = band_seen(slice(0, n), slice(0, m), (None, m - n), device=v.device, xp=xp) if causal else None
+    weights = f @ g.mT  # (..., n, m)
+    if log_scale is not None:
+        s = log_scale.mT if seen is None else xp.where(seen, log_scale.mT, -xp.inf)  # (..., 1 or n, m)
+        weights = weights * xp.exp(s - finite_top(xp.max(s, axis=-1, keepdims=True), xp=xp))
+    if seen is not None:
+        weights = xp.where(seen, weights, 0.0)
+    numerator = weigh(weights, v, guarded=causal, xp=xp)  # (..., n, e)
+    return divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
+
+
+def chunked(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+    """Sums over keys first; causal ones chunk by chunk."""
+    if causal:
+        return divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
+    if log_scale is not None:
+        g = g * xp.exp(log_scale - xp.max(log_scale, axis=-2, keepdims=True))  # (..., m, r)
+    numerator = f @ (g.mT @ v)  # (..., n, e)
+    return divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
+
+
+def recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+    """One key at a time into a state of constant size: how a decoder runs it."""
+    if causal:
+        return divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
+
+    def add(state, keys):
+        return gather_keys(state, g[..., keys, :], v[..., keys, :], None if log_scale is None else log_scale[..., keys, :], xp=xp), None
+
+    (outer, total, _), _ = scan_tiles(add, empty_state(g, v, xp=xp), 0, g.shape[-2], 1, xp=xp)
+    return divide(f @ outer, f @ total.mT, xp=xp)
+
+
+def divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
+    """Normalise rows; one that sees no key, or none of whose weights are in range, is zero."""
+    return numerator / xp.where(denominator == 0, 1.0, denominator)
+
+
+FORMS = {"parallel": parallel, "chunked": chunked, "recurrent": recurrent}

@@ -1,0 +1,68 @@
+"""Linear attention (Katharopoulos et al. 2020): the feature map elu(x) + 1 in place of the exponential of q . k.
+
+    o_i = phi(q_i) (sum_j phi(k_j) v_j^T) / phi(q_i) . (sum_j phi(k_j)),   phi(x) = elu(x) + 1 = { x + 1 if x > 0;  e^x if x <= 0 }
+"""
+from typing import Any
+
+from factorattn.attention.kernel.engine import FORMS
+from factorattn.catalogue import mechanism
+from factorattn.contract import check, choose, working_precision
+
+__all__ = ["linear_attention"]
+
+INPUTS = "q: ... n d, k: ... m d, v: ... m e"
+
+
+@mechanism(
+    inputs=INPUTS,
+    forms=("parallel", "chunked", "recurrent"),
+    time="n*d*e + m*d*e",
+    memory="n*d + m*d + n*e + d*e",
+    causal="option",
+    mask=False,
+    normalised=True,
+    paper="katharopoulos2020",
+)
+def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str = "chunked") -> Any:
+    """Attend with weights phi(q_i) . phi(k_j), in time linear in the length.
+
+    Parameters
+    ----------
+    q : array, shape (..., n, d)
+    k : array, shape (..., m, d)
+    v : array, shape (..., m, e)
+        Queries, keys and values; batch axes broadcast.
+    causal : bool
+        Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
+    form : {"chunked", "parallel", "recurrent"}
+        Equal to rounding. "parallel" is the definition, O(n m); "recurrent" takes one key at a time.
+
+    Returns
+    -------
+    o : array, shape (..., n, e), result dtype of the inputs
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `form` is unknown.
+    TypeError
+        If inputs are not floating arrays of one library.
+
+    Notes
+    -----
+    There is no scale: the paper has none. float16 and bfloat16 inputs are computed in float32.
+
+    References
+    ----------
+    Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020, equations 4 to 7.
+    arXiv:2006.16236
+    """
+    xp, _ = check(INPUTS, q=q, k=k, v=v)
+    attend = choose(FORMS, form=form)
+    dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
+    o = attend(_elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, xp=xp)
+    return xp.astype(o, dtype, copy=False)
+
+
+def _elu_plus_one(x, *, xp):
+    return xp.where(x > 0, x + 1, xp.exp(xp.minimum(x, xp.zeros_like(x))))

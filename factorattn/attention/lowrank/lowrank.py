@@ -1,0 +1,106 @@
+"""Low-rank attention: the softmax matrix P replaced by its truncated singular value decomposition.
+
+    P = softmax(scale q k^T) = U diag(s) V^T,       o = U_r (diag(s_r) (V_r^T v))
+
+No matrix of rank r is nearer to P in the Frobenius or spectral norm (Eckart and Young 1936): the yardstick for every mechanism
+whose weights have rank r. It costs more than what it approximates.
+"""
+from typing import Any
+
+from factorattn.attention.exact.options import check_pairs
+from factorattn.catalogue import mechanism
+from factorattn.contract import check, choose, working_precision
+from factorattn.factor.svd import truncated_svd
+from factorattn.primitives.pairs import masked_logits, softmax_weights
+
+__all__ = ["lowrank_attention"]
+
+INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank? = r"
+
+
+@mechanism(
+    inputs=INPUTS,
+    forms=("svd", "projection"),
+    time="n*m*d + n*m**2 + m**3 + m*r*e + n*r*e",
+    memory="n*m + m**2",
+    causal="never",
+    mask=True,
+    normalised=False,
+    paper="eckart1936",
+    approximates="softmax_attention",
+    knob="r",
+)
+def lowrank_attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    *,
+    rank: int = 64,
+    mask: Any | None = None,
+    bias: Any | None = None,
+    scale: float | None = None,
+    form: str = "svd",
+) -> Any:
+    """Attend with the best rank-r approximation of the softmax weights.
+
+    Parameters
+    ----------
+    q : array, shape (..., n, d)
+    k : array, shape (..., m, d)
+    v : array, shape (..., m, e)
+        Queries, keys and values; batch axes broadcast.
+    rank : int
+        Singular triplets kept; min(n, m) or more is exact.
+    mask : boolean array broadcasting to (..., n, m), optional
+        True where query i may attend to key j. The approximation itself may put weight on other pairs.
+    bias : array broadcasting to (..., n, m), optional
+        Added to the logits.
+    scale : float, optional
+        Factor of q . k; by default 1 / sqrt(d).
+    form : {"svd", "projection"}
+        Equal to rounding where the singular value `rank` is apart from the next. "svd" is the definition; "projection" applies
+        P and then projects on its leading left singular vectors, U_r U_r^T (P v).
+
+    Returns
+    -------
+    o : array, shape (..., n, e), result dtype of the inputs
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `rank` is not positive, or `form` is unknown.
+    TypeError
+        If inputs are not floating arrays of one library, or `mask` is not boolean.
+
+    Notes
+    -----
+    Needs the ``linalg`` extension of the array API. A singular vector holds weights of all times: there is no causal form.
+    float16 and bfloat16 inputs are computed in float32.
+
+    References
+    ----------
+    Eckart and Young, "The approximation of one matrix by another of lower rank", Psychometrika 1, 1936, pages 211-218.
+    """
+    xp, size = check(INPUTS, q=q, k=k, v=v, rank=rank)
+    apply = choose(FORMS, form=form)
+    dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
+    mask, bias = check_pairs(mask, bias, size["n"], size["m"], q=q, xp=xp)
+    if scale is None:
+        scale = size["d"] ** -0.5
+    weights, _ = softmax_weights(masked_logits(q, k, scale=scale, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
+    return xp.astype(apply(weights, v, rank, xp=xp), dtype, copy=False)
+
+
+def _svd(weights, v, rank, *, xp):
+    """The definition: three thin products."""
+    u, s, vt = truncated_svd(weights, rank, xp=xp)  # (..., n, r), (..., r), (..., r, m)
+    return u @ (s[..., :, None] * (vt @ v))  # (..., n, e)
+
+
+def _projection(weights, v, rank, *, xp):
+    """The exact output, projected."""
+    u, _, _ = truncated_svd(weights, rank, xp=xp)  # (..., n, r)
+    return u @ (u.mT @ (weights @ v))  # (..., n, e)
+
+
+FORMS = {"svd": _svd, "projection": _projection}

@@ -1,0 +1,107 @@
+"""What is known of an attention mechanism: a record that describes it, and never builds, wraps or discovers anything.
+
+Every field is checked by a test or generates something (law tests, documentation, command line, cost reports).
+"""
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+__all__ = ["Mechanism", "family", "find", "mechanism"]
+
+F = TypeVar("F", bound=Callable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism:
+    """The record carried by a mechanism ``f`` as ``f.mechanism``.
+
+    Parameters
+    ----------
+    inputs : str
+        The contract of its array, size and position arguments (see `factorattn.contract`).
+    forms : tuple of str
+        Mathematically equal algorithms; the first is the definition.
+    time, memory : str
+        Leading operations, and leading numbers held beside the inputs, of the default form: sums of monomials in the letters
+        of the contract.
+    causal : {"never", "option", "always"}
+        Whether the mechanism can be, or always is, blind to the future.
+    mask : bool
+        Whether it takes ``mask=`` and ``bias=`` of any shape that broadcasts to (..., n, m).
+    normalised : bool
+        Whether the weights of a row sum to one, so that constant values stay constant.
+    paper : str
+        Key in ``docs/references.bib``.
+    approximates : str, optional
+        Name of the mechanism it approximates.
+    knob : str, optional
+        Letter whose growth improves the approximation.
+    """
+
+    inputs: str
+    forms: tuple[str, ...]
+    time: str
+    memory: str
+    causal: str
+    mask: bool
+    normalised: bool
+    paper: str
+    approximates: str | None = None
+    knob: str | None = None
+
+
+def mechanism(
+    *,
+    inputs: str,
+    forms: tuple[str, ...],
+    time: str,
+    memory: str,
+    causal: str,
+    mask: bool,
+    normalised: bool,
+    paper: str,
+    approximates: str | None = None,
+    knob: str | None = None,
+) -> Callable[[F], F]:
+    """Attach a `Mechanism` record to a function and return the same function."""
+    record = Mechanism(
+        inputs=inputs,
+        forms=forms,
+        time=time,
+        memory=memory,
+        causal=causal,
+        mask=mask,
+        normalised=normalised,
+        paper=paper,
+        approximates=approximates,
+        knob=knob,
+    )
+
+    def attach(f: F) -> F:
+        f.mechanism = record  # type: ignore[attr-defined]
+        return f
+
+    return attach
+
+
+def family(f: Callable) -> str:
+    """The family of a mechanism: the folder that its file is in."""
+    return f.__module__.split(".")[-2]
+
+
+def find(name: str) -> Callable:
+    """Return the mechanism called `name`, with or without its ``_attention``.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message offers the nearest names.
+    """
+    from factorattn.attention import CATALOGUE
+
+    for candidate in (name, f"{name}_attention"):
+        if candidate in CATALOGUE:
+            return CATALOGUE[candidate]
+    near = difflib.get_close_matches(name, CATALOGUE, n=3, cutoff=0.4) or list(CATALOGUE)
+    raise ValueError(f"mechanism must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")

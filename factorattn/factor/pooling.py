@@ -1,0 +1,16 @@
+"""Segment means as a matrix: r rows that each average one of r runs of m positions, of lengths as equal as can be.
+
+    e_aj = 1 / |segment a| if j lies in segment a, else 0;   segment a = floor(a m / r) ... floor((a + 1) m / r) - 1
+"""
+import numpy as np
+
+__all__ = ["segment_means"]
+
+
+def segment_means(r: int, m: int) -> np.ndarray:
+    """The (r, m) float64 matrix of segment means; the identity for r = m. ValueError if r > m."""
+    if r > m:
+        raise ValueError(f"rank must be at most the number of keys {m}, got {r}")
+    edges = np.arange(r + 1) * m // r
+    inside = (np.arange(m) >= edges[:-1, None]) & (np.arange(m) < edges[1:, None])
+    return inside / np.diff(edges)[:, None]

@@ -1,0 +1,273 @@
+// Streaming softmax attention in float32: o = softmax(logits) v and the logarithm of its denominator, logits never in memory.
+//
+// A block owns ROWS queries of one batch entry and walks over the keys that they may see, KEYS at a time:
+//
+//     stage keys  |  s = q k^T  |  softcap, bias, mask, band  |  w = exp(s - top), rescale  |  stage values  |  o += w v
+//
+// Its THREADS threads form groups of LANES neighbours. A group owns ROWS_EACH rows: of s, each lane computes the columns
+// lane, lane + LANES, ...; of o, the columns lane * WIDTH, ... . So a row's maximum and sum are shuffles among LANES lanes,
+// and w passes from the first product to the second through shared memory that only its own group reads.
+// Queries stay in shared memory for the whole walk; keys and values take turns in one buffer, which for HEAD = 128 lets two
+// blocks share a multiprocessor of sm_80.
+//
+// HEAD is the head size that fits q, k and v; columns beyond d or e are zeros. Sizes and strides are 64 bits wide.
+// The text compiles as it is with NVRTC, nvcc and (tests/cuda/shim) g++. ROWS, KEYS and THREADS come from the launch code.
+
+#ifndef SHARED_MEMORY
+#define SHARED_MEMORY(name) extern __shared__ __align__(16) float name[]
+#endif
+
+typedef long long Index;
+
+constexpr int LANES = 16;
+constexpr int ROWS_EACH = ROWS / (THREADS / LANES);
+constexpr int KEYS_EACH = KEYS / LANES;
+constexpr unsigned EVERY_LANE = 0xffffffffu;
+
+// Strides in elements; the same three batch axes for every array, 0 where it broadcasts.
+struct View {
+    Index batch[3], row, column;
+};
+
+struct Problem {
+    Index n, m, d, e;
+    Index lo, hi;  // key j is seen by query i only if lo <= j - i <= hi; between -n and m
+    Index batch[3];
+    View q, k, v, bias, mask;
+};
+
+template <int W>
+struct alignas(4 * W) Pack {  // moves as one instruction
+    float at[W];
+};
+
+// The layout of shared memory: queries, keys or values, weights.
+template <int HEAD>
+struct Tile {
+    static constexpr int PITCH = HEAD + 4;  // of keys and values: lanes reading a column of keys meet no bank conflict
+    static constexpr int WIDTH = HEAD < 4 * LANES ? HEAD / LANES : 4;
+    static constexpr int PARTS = HEAD / LANES / WIDTH;  // packs of output columns a lane owns
+    static constexpr int BLOCKS = HEAD <= 32 ? 4 : HEAD <= 64 ? 3 : HEAD <= 128 ? 2 : 1;  // a multiprocessor holds, at least
+    float *q, *kv, *w;
+
+    __device__ explicit Tile(float* memory) : q(memory), kv(q + ROWS * HEAD), w(kv + KEYS * PITCH) {}
+};
+
+__device__ __forceinline__ float minus_infinity() { return __int_as_float(0xff800000); }
+
+// A pair that is not seen weighs -0, which no exponential gives: adding -0 * v changes nothing, and where v is not finite
+// the pair can still be told from one that is seen and weighs +0.
+constexpr unsigned UNSEEN = 0x80000000u;
+
+__device__ __forceinline__ Index offset(const View& x, const Index (&entry)[3]) {
+    return entry[0] * x.batch[0] + entry[1] * x.batch[1] + entry[2] * x.batch[2];
+}
+
+__device__ __forceinline__ float group_max(float x) {
+#pragma unroll
+    for (int step = LANES / 2; step; step /= 2) x = fmaxf(x, __shfl_xor_sync(EVERY_LANE, x, step, LANES));
+    return x;
+}
+
+__device__ __forceinline__ float group_sum(float x) {
+#pragma unroll
+    for (int step = LANES / 2; step; step /= 2) x += __shfl_xor_sync(EVERY_LANE, x, step, LANES);
+    return x;
+}
+
+// Copies the first `count` rows of x, times `factor`, to `tile`; zeros elsewhere. Says whether this thread met a NaN or an infinity.
+template <int HEAD, int PITCH, int HEIGHT>
+__device__ __forceinline__ bool stage(float* tile, const float* x, const View& stride, Index count, Index width, float factor) {
+    const bool packed = stride.column == 1 && stride.row % 4 == 0 && width % 4 == 0 &&
+                        reinterpret_cast<unsigned long long>(x) % 16 == 0;
+    bool odd = false;
+#pragma unroll 4
+    for (int t = threadIdx.x; t < HEIGHT * (HEAD / 4); t += THREADS) {
+        const int row = t / (HEAD / 4), column = t % (HEAD / 4) * 4;
+        const float* from = x + row * stride.row + column * stride.column;
+        Pack<4> pack = {};
+        if (row < count) {
+            if (packed) {
+                if (column < width) pack = *reinterpret_cast<const Pack<4>*>(from);
+            } else {
+#pragma unroll
+                for (int c = 0; c < 4; ++c)
+                    if (column + c < width) pack.at[c] = from[c * stride.column];
+            }
+        }
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+            odd |= !(pack.at[c] * 0.f == 0.f);
+            pack.at[c] *= factor;
+        }
+        *reinterpret_cast<Pack<4>*>(tile + row * PITCH + column) = pack;
+    }
+    return odd;
+}
+
+// s = q k^T for the rows of a group and the columns of a lane.
+template <int HEAD>
+__device__ __forceinline__ void multiply_keys(float (&s)[ROWS_EACH][KEYS_EACH], const Tile<HEAD>& tile, int group, int lane) {
+#pragma unroll
+    for (int i = 0; i < ROWS_EACH; ++i)
+#pragma unroll
+        for (int j = 0; j < KEYS_EACH; ++j) s[i][j] = 0.f;
+#pragma unroll 2
+    for (int c = 0; c < HEAD; c += 4) {
+        Pack<4> key[KEYS_EACH];
+#pragma unroll
+        for (int j = 0; j < KEYS_EACH; ++j)
+            key[j] = *reinterpret_cast<const Pack<4>*>(tile.kv + (lane + LANES * j) * Tile<HEAD>::PITCH + c);
+#pragma unroll
+        for (int i = 0; i < ROWS_EACH; ++i) {
+            const Pack<4> query = *reinterpret_cast<const Pack<4>*>(tile.q + (group * ROWS_EACH + i) * HEAD + c);
+#pragma unroll
+            for (int j = 0; j < KEYS_EACH; ++j)
+#pragma unroll
+                for (int x = 0; x < 4; ++x) s[i][j] = fmaf(query.at[x], key[j].at[x], s[i][j]);
+        }
+    }
+}
+
+// o += w v for the rows of a group and the columns of a lane. ODD: some value is not finite, and unseen pairs must be skipped.
+template <int HEAD, bool ODD>
+__device__ __forceinline__ void multiply_values(float (&o)[ROWS_EACH][HEAD / LANES], const Tile<HEAD>& tile, int group, int lane) {
+    constexpr int WIDTH = Tile<HEAD>::WIDTH, PARTS = Tile<HEAD>::PARTS;
+#pragma unroll 1
+    for (int j = 0; j < KEYS; j += 4) {
+        Pack<4> w[ROWS_EACH];
+#pragma unroll
+        for (int i = 0; i < ROWS_EACH; ++i)
+            w[i] = *reinterpret_cast<const Pack<4>*>(tile.w + (group * ROWS_EACH + i) * KEYS + j);
+#pragma unroll
+        for (int x = 0; x < 4; ++x)
+#pragma unroll
+            for (int p = 0; p < PARTS; ++p) {
+                const float* from = tile.kv + (j + x) * Tile<HEAD>::PITCH + (p * LANES + lane) * WIDTH;
+                const Pack<WIDTH> value = *reinterpret_cast<const Pack<WIDTH>*>(from);
+#pragma unroll
+                for (int i = 0; i < ROWS_EACH; ++i) {
+                    if (ODD && __float_as_uint(w[i].at[x]) == UNSEEN) continue;
+#pragma unroll
+                    for (int c = 0; c < WIDTH; ++c)
+                        o[i][p * WIDTH + c] = fmaf(w[i].at[x], value.at[c], o[i][p * WIDTH + c]);
+                }
+            }
+    }
+}
+
+template <int HEAD>
+__global__ void __launch_bounds__(THREADS, Tile<HEAD>::BLOCKS)
+softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
+               const float* __restrict__ bias, const unsigned char* __restrict__ mask,
+               float* __restrict__ o, float* __restrict__ lse,
+               const Problem problem, const float scale, const float softcap, const Index first_block) {
+    SHARED_MEMORY(memory);
+    const Tile<HEAD> tile(memory);
+    const int group = threadIdx.x / LANES, lane = threadIdx.x % LANES;
+
+    // Which batch entry and which rows: neighbouring blocks share keys, and the rows that see most keys under a causal band
+    // come first, so that no long block is left to run alone.
+    const Index n = problem.n, m = problem.m, e = problem.e;
+    const Index tiles = (n + ROWS - 1) / ROWS, block = first_block + blockIdx.x;
+    const Index batch = block / tiles, top_row = (tiles - 1 - block % tiles) * ROWS;
+    const Index entry[3] = {batch / problem.batch[2] / problem.batch[1], batch / problem.batch[2] % problem.batch[1],
+                            batch % problem.batch[2]};
+    const int rows = int(min(n - top_row, Index(ROWS)));
+    q += offset(problem.q, entry) + top_row * problem.q.row;
+    k += offset(problem.k, entry);
+    v += offset(problem.v, entry);
+    if (bias) bias += offset(problem.bias, entry) + top_row * problem.bias.row;
+    if (mask) mask += offset(problem.mask, entry) + top_row * problem.mask.row;
+
+    float acc[ROWS_EACH][HEAD / LANES], top[ROWS_EACH], sum[ROWS_EACH];  // sum: over this lane's columns only
+#pragma unroll
+    for (int i = 0; i < ROWS_EACH; ++i) {
+        top[i] = minus_infinity();
+        sum[i] = 0.f;
+#pragma unroll
+        for (int c = 0; c < HEAD / LANES; ++c) acc[i][c] = 0.f;
+    }
+    stage<HEAD, HEAD, ROWS>(tile.q, q, problem.q, rows, problem.d, scale);
+
+    const Index first = max(top_row + problem.lo, Index(0)), last = min(top_row + rows + problem.hi, m);
+#pragma unroll 1
+    for (Index left = first; left < last; left += KEYS) {
+        const int keys = int(min(last - left, Index(KEYS)));
+        __syncthreads();  // the last tile's values have been used
+        stage<HEAD, Tile<HEAD>::PITCH, KEYS>(tile.kv, k + left * problem.k.row, problem.k, keys, problem.d, 1.f);
+        __syncthreads();
+        float s[ROWS_EACH][KEYS_EACH];
+        multiply_keys<HEAD>(s, tile, group, lane);
+
+        if (softcap > 0.f)
+#pragma unroll
+            for (int i = 0; i < ROWS_EACH; ++i)
+#pragma unroll
+                for (int j = 0; j < KEYS_EACH; ++j) s[i][j] = softcap * tanhf(s[i][j] / softcap);
+
+        // The band seen from this tile: pair (row, column) is inside if lo <= column - row <= hi.
+        const int lo = int(max(problem.lo - (left - top_row), Index(-ROWS)));
+        const int hi = int(min(problem.hi - (left - top_row), Index(KEYS)));
+#pragma unroll
+        for (int i = 0; i < ROWS_EACH; ++i) {
+            const int row = group * ROWS_EACH + i;
+#pragma unroll
+            for (int j = 0; j < KEYS_EACH; ++j) {
+                const int column = lane + LANES * j;
+                bool seen = row < rows && column < keys && lo <= column - row && column - row <= hi;
+                if (mask && seen) seen = mask[row * problem.mask.row + (left + column) * problem.mask.column];
+                if (bias && seen) {
+                    const float added = bias[row * problem.bias.row + (left + column) * problem.bias.column];
+                    seen = added != minus_infinity();  // not left to the sum: a NaN in an excluded key would win
+                    s[i][j] += added;
+                }
+                if (!seen) s[i][j] = minus_infinity();
+            }
+        }
+
+#pragma unroll
+        for (int i = 0; i < ROWS_EACH; ++i) {
+            float next = s[i][0];
+#pragma unroll
+            for (int j = 1; j < KEYS_EACH; ++j) next = fmaxf(next, s[i][j]);
+            next = fmaxf(top[i], group_max(next));  // fmaxf drops a NaN; the exponential below brings it back
+            const float shift = next == minus_infinity() ? 0.f : next;
+            const float fade = __expf(top[i] - shift);
+            top[i] = next;
+            sum[i] *= fade;
+#pragma unroll
+            for (int c = 0; c < HEAD / LANES; ++c) acc[i][c] *= fade;
+#pragma unroll
+            for (int j = 0; j < KEYS_EACH; ++j) {
+                const bool seen = s[i][j] != minus_infinity();
+                const float w = seen ? __expf(s[i][j] - shift) : __int_as_float(UNSEEN);
+                sum[i] += w;
+                tile.w[(group * ROWS_EACH + i) * KEYS + lane + LANES * j] = w;
+            }
+        }
+
+        __syncthreads();  // the keys have been used
+        const bool odd = stage<HEAD, Tile<HEAD>::PITCH, KEYS>(tile.kv, v + left * problem.v.row, problem.v, keys, e, 1.f);
+        if (__syncthreads_or(odd))
+            multiply_values<HEAD, true>(acc, tile, group, lane);
+        else
+            multiply_values<HEAD, false>(acc, tile, group, lane);
+    }
+
+#pragma unroll
+    for (int i = 0; i < ROWS_EACH; ++i) {
+        const float total = group_sum(sum[i]);
+        const float factor = total == 0.f ? 0.f : 1.f / total;  // zeros where a query sees no key
+        const int row = group * ROWS_EACH + i;
+        if (row >= rows) continue;
+        const Index at = batch * n + top_row + row;
+#pragma unroll
+        for (int c = 0; c < HEAD / LANES; ++c) {
+            constexpr int WIDTH = Tile<HEAD>::WIDTH;
+            const int column = (c / WIDTH * LANES + lane) * WIDTH + c % WIDTH;
+            if (column < e) o[at * e + column] = acc[i][c] * factor;
+        }
+        if (lane == 0) lse[at] = total == 0.f ? minus_infinity() : top[i] + logf(total);
+    }
+}
