@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.special import entr, erf, softmax
 from tokenizers import Tokenizer
 
@@ -170,11 +170,8 @@ def store(ids: np.ndarray, windows: Iterator[np.ndarray], path: Path) -> None:
     q, k, v = np.ascontiguousarray(kept[:, :, : minilm.N_TOKENS], dtype=np.float16)
     facts = {"heads": minilm.HEADS, "window": minilm.WINDOW, "source": minilm.SOURCE, "licence": minilm.LICENCE}
     # One key: safetensors writes several in an order of its own, not the same each time.
-    save_file(
-        {"q": q, "k": k, "v": v, "token_id": ids[: minilm.N_TOKENS].astype(np.uint16)},
-        path,
-        metadata={"facts": json.dumps(facts)},
-    )
+    tensors = {"q": q, "k": k, "v": v, "token_id": ids[: minilm.N_TOKENS].astype(np.uint16)}
+    path.write_bytes(save(tensors, metadata={"facts": json.dumps(facts)}))
 
 
 def default_model_dir() -> Path:

@@ -70,8 +70,8 @@ class Cdnow(NamedTuple):
 def load_cdnow() -> Cdnow:
     """Return every purchase of a cohort of new customers of the CD shop CDNOW.
 
-    These are all 69,659 purchases, up to the end of June 1998, of the 23,570 people who first bought in the first quarter
-    of 1997. 11,908 of them bought once; the busiest one, 217 times.
+    These are all 69,659 purchases, up to the end of June 1998, of the 23,570 people who first bought in the first
+    quarter of 1997. 11,908 of them bought once; the busiest one, 217 times.
 
     Returns
     -------

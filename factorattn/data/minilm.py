@@ -58,11 +58,11 @@ def load_minilm(*, n: int = N_TOKENS, dtype: npt.DTypeLike = "float32") -> Qkv:
 
     Notes
     -----
-    The model has 512 positions, so the text was encoded in consecutive windows of 510 tokens between [CLS] and [SEP], and
-    the 510 were joined in the order of the text. Attention over more than one window is hence real input of real size,
-    but not something the model computes: tokens did not see each other across windows, positions start again with each
-    window, and [CLS] and [SEP], which the model also attends to, are left out. Its makers fine-tuned it on inputs of
-    at most 128 tokens; positions past those are from pretraining.
+    The model has 512 positions, so the text was encoded in consecutive windows of 510 tokens between [CLS] and [SEP],
+    and the 510 were joined in the order of the text. Attention over more than one window is hence real input of real
+    size, but not something the model computes: tokens did not see each other across windows, positions start again
+    with each window, and [CLS] and [SEP], which the model also attends to, are left out. Its makers fine-tuned it on
+    inputs of at most 128 tokens; positions past those are from pretraining.
 
     The heads are two extremes among the 72, over the first 2,040 tokens and with the model's scaling:
 
@@ -73,11 +73,11 @@ def load_minilm(*, n: int = N_TOKENS, dtype: npt.DTypeLike = "float32") -> Qkv:
     ``[1]``   5, 0  diffuse    1,174 tokens  24        0.5%
     ========  ====  =========  ============  ========  ===============
 
-    "Attended to" is the exponential of the mean entropy of the rows of softmax(q k^T / sqrt(d)); "99% rank" is the number
-    of singular values that carry 99% of its squared Frobenius norm; "position twins" is the weight given to tokens of
-    other windows at the same position, give or take one. Some heads of the early layers are more peaked, but attend by
-    position: joined windows would show them as many twins as there are windows. ``tools/make_minilm.py --survey``
-    prints these figures for every head.
+    "Attended to" is the exponential of the mean entropy of the rows of softmax(q k^T / sqrt(d)); "99% rank", the
+    number of singular values that carry 99% of its squared Frobenius norm; "position twins", the weight given to
+    tokens of other windows at the same position, give or take one. Some heads of the early layers are more peaked, but
+    they attend by position, and once windows are joined half of their weight goes to twins.
+    ``tools/make_minilm.py --survey`` prints these figures for every head.
 
     The file also holds ``token_id``, the (8192,) WordPiece ids of the text.
 

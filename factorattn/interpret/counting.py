@@ -29,8 +29,8 @@ class Tally:
 
     Attributes
     ----------
-    log : Counter of (function, kind, count) to times
-        Every call: the operations of one, and how often.
+    log : Counter of (function, kind, count) to calls
+        Every call and its operations, those of repeated tiles together.
     moved : int
         Bytes read and written by all functions; views are free.
     peak : int
@@ -44,38 +44,47 @@ class Tally:
         self.held: Counter[int] = Counter()
         self.held_at_peak: Counter[int] = Counter()
         self.times = 1
+        self.epoch = 0
 
     @property
     def by_kind(self) -> dict[str, int]:
         """Operations by kind: contract, elementwise, transcendental, reduce, decompose."""
         kinds: Counter[str] = Counter()
-        for (_, kind, count), times in self.log.items():
-            kinds[kind] += count * times
+        for (_, kind, count), calls in self.log.items():
+            kinds[kind] += count * calls
         return dict(kinds)
 
     @property
     def flops(self) -> int:
         """All operations."""
-        return sum(count * times for (_, _, count), times in self.log.items())
+        return sum(count * calls for (_, _, count), calls in self.log.items())
 
     def add(self, name: str, kind: str, counts: tuple[int, ...], moved: int) -> None:
         """Note one call (of `times` equal ones)."""
         for count in counts:
-            if count:
-                self.log[name, kind, count] += self.times
+            if count * self.times:
+                self.log[name, kind, count * self.times] += 1
         self.moved += moved * self.times
 
-    def take(self, nbytes: int) -> None:
-        """An array came to life."""
+    def start(self) -> None:
+        """Count from here: forget all calls; arrays made so far are inputs, and not held."""
+        epoch = self.epoch + 1
+        self.__init__()  # type: ignore[misc]
+        self.epoch = epoch
+
+    def take(self, nbytes: int) -> int:
+        """An array came to life; return the epoch it belongs to."""
         self.held[nbytes] += 1
         self.live += nbytes
         if self.live > self.peak:
             self.peak, self.held_at_peak = self.live, +self.held
+        return self.epoch
 
-    def give(self, nbytes: int) -> None:
-        """An array died."""
-        self.held[nbytes] -= 1
-        self.live -= nbytes
+    def give(self, nbytes: int, epoch: int) -> None:
+        """An array of an epoch died."""
+        if epoch == self.epoch:
+            self.held[nbytes] -= 1
+            self.live -= nbytes
 
 
 class Array:
@@ -88,13 +97,11 @@ class Array:
         self.shape, self.dtype, self._xp, self._base = tuple(map(int, shape)), np.dtype(dtype), xp, base
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self.nbytes = self.size * self.dtype.itemsize
-        self._owns = base is None
-        if self._owns:
-            xp.tally.take(self.nbytes)
+        self._epoch = None if base is not None else xp.tally.take(self.nbytes)
 
     def __del__(self) -> None:
-        if self._owns:
-            self._xp.tally.give(self.nbytes)
+        if self._epoch is not None:
+            self._xp.tally.give(self.nbytes, self._epoch)
 
     def __array_namespace__(self, api_version: str | None = None) -> "CountingNamespace":
         return self._xp
@@ -171,11 +178,12 @@ class CountingNamespace:
     @contextmanager
     def repeated(self, times: int) -> Iterator[None]:
         """Count everything in a ``with`` block `times` times."""
-        self.tally.times *= times
+        before = self.tally.times
+        self.tally.times = before * times
         try:
             yield
         finally:
-            self.tally.times //= times
+            self.tally.times = before
 
     def stretched(self, x: Array, axis: int, times: int) -> Array:
         """The join of `times` arrays like x along an axis, as if all had been made."""

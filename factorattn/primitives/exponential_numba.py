@@ -9,15 +9,16 @@ Largest relative errors measured: 1.0e-7 (float32) and 1.8e-16 (float64).
 import math
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 __all__ = ["exp_below", "tanh"]
 
 _FORMATS = {
     types.float32: (
         np.float32,
-        np.int32,
+        32,  # bits
         23,  # bits of the fraction
         127,  # bias of the exponent
         0.693115234375,  # log 2 in 14 bits, so that n times it is exact ...
@@ -26,7 +27,7 @@ _FORMATS = {
     ),
     types.float64: (
         np.float64,
-        np.int64,
+        64,
         52,
         1023,
         0.6931471805592082,
@@ -84,11 +85,24 @@ def _tanh(x):
     return tanh
 
 
+@intrinsic
+def _power(context, shifted):
+    """The low bits of a number, moved into its exponent."""
+    bits, fraction = _FORMATS[shifted][1], _FORMATS[shifted][2]
+
+    def codegen(context, builder, signature, args):
+        whole = ir.IntType(bits)
+        moved = builder.shl(builder.bitcast(args[0], whole), whole(fraction))
+        return builder.bitcast(moved, args[0].type)
+
+    return shifted(shifted), codegen
+
+
 def _split(x):
     """A compiled function that gives 2^n and e^f - 1."""
-    real, whole, fraction, bias, high, low, r = _FORMATS[x]
+    real, _, fraction, bias, high, low, r = _FORMATS[x]
     magic, fold = real(1.5 * 2**fraction + bias), real(1 / math.log(2))
-    high, low, half, shift = real(-high), real(-low), real(0.5), whole(fraction)
+    high, low, half = real(-high), real(-low), real(0.5)
     r = tuple(map(real, r))
 
     @njit(fastmath=_FASTMATH)
@@ -100,7 +114,7 @@ def _split(x):
         for c in r[1:]:
             p = p * f + c
         p = (p * f + half) * f
-        power = whole(shifted.view(whole) << shift).view(real)
+        power = _power(shifted)
         return power, f + p * f
 
     return split

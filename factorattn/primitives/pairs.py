@@ -10,10 +10,10 @@ Band = tuple[int | None, int | None]
 
 
 def masked_logits(
-    q: Any, k: Any, *, scale: float, softcap: float | None, bias: Any | None, seen: Any | None, xp: Any
+    q: Any, k: Any, *, softcap: float | None, bias: Any | None, seen: Any | None, xp: Any
 ) -> Any:
-    """The logits of every query in q (..., n, d) and key in k (..., m, d), in the order scale, softcap, bias, mask."""
-    logits = (q * scale) @ k.mT  # (..., n, m)
+    """The logits of every scaled query in q (..., n, d) and key in k (..., m, d), in the order softcap, bias, mask."""
+    logits = q @ k.mT  # (..., n, m)
     if softcap is not None:
         logits = softcap * xp.tanh(logits / softcap)
     if bias is not None:

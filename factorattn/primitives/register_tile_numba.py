@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = ["VECTORS", "VECTOR_BYTES", "add_transposed", "multiply", "take_ticket"]
+__all__ = ["VECTORS", "VECTOR_BYTES", "add_transposed", "load", "multiply", "multiply_onto", "pointer", "take_ticket"]
 
 
 def _registers() -> tuple[int, int]:
@@ -70,60 +70,142 @@ class _Vectors:
         return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), self.width), lanes))
 
 
-def _tile(vectors):
+def _tile(vectors, keep):
     @intrinsic
-    def tile(context, a, row, step, rows, steps, b, c, fade):
-        """C[:ROWS] = (fade *) C[:ROWS] + A[:rows] B; `fade` is a row of lanes, or None for C = A B. All in byte addresses."""
-        element = b.dtype
-        keep = not isinstance(fade, types.NoneType)
+    def tile(context, like, a, row, step, rows, steps, b, c, fade):
+        """C[:rows] = A[:rows] B, plus fade C[:rows] if `keep`; rows <= ROWS; all in byte addresses and strides."""
 
         def codegen(context, builder, signature, args):
-            v = _Vectors(builder, element)
-            a, row, step, rows, steps, b, c, fade = args
-            width = _INDEX(VECTORS * VECTOR_BYTES)
-            last = builder.sub(rows, _INDEX(1))
-            valid = [_INDEX(r) for r in range(ROWS)]
-            valid = [builder.select(builder.icmp_signed("<", r, last), r, last) for r in valid]
+            v = _Vectors(builder, like)
+            _, a, row, step, rows, steps, b, c, fade = args
+            offsets = [VECTOR_BYTES * j for j in range(vectors)]
+            width = _INDEX(VECTOR_BYTES * VECTORS)
+            last = v.at(rows, -1)
+            valid = [builder.select(builder.icmp_signed("<", _INDEX(r), last), _INDEX(r), last) for r in range(ROWS)]
             a_rows = [v.at(a, builder.mul(r, row)) for r in valid]
             c_rows = [v.at(c, builder.mul(r, width)) for r in valid]
 
-            before, loop, done = builder.basic_block, builder.append_basic_block("step"), builder.append_basic_block("done")
+            before, loop, done = builder.block, builder.append_basic_block("step"), builder.append_basic_block("done")
             builder.cbranch(builder.icmp_signed(">", steps, _INDEX(0)), loop, done)
             builder.position_at_end(loop)
             s, a_at, b_at = (builder.phi(_INDEX) for _ in range(3))
-            for phi, start in ((s, _INDEX(0)), (a_at, _INDEX(0)), (b_at, b)):
-                phi.add_incoming(start, before)
-            sums = [[builder.phi(v.type) for _ in range(vectors)] for _ in range(ROWS)]
-            b_row = [v.load(v.at(b_at, VECTOR_BYTES * j)) for j in range(vectors)]
+            sums = [[builder.phi(v.type) for _ in offsets] for _ in valid]
+            b_row = [v.load(v.at(b_at, offset)) for offset in offsets]
             news = []
-            for r in range(ROWS):
-                x = v.broadcast(v.at(a_rows[r], a_at))
-                news.append([v.multiply_add(x, b_row[j], sums[r][j]) for j in range(vectors)])
-            s_next = v.at(s, 1)
-            for phi, new in ((s, s_next), (a_at, v.at(a_at, step)), (b_at, v.at(b_at, width))):
+            for a_row, old in zip(a_rows, sums, strict=True):
+                x = v.broadcast(v.at(a_row, a_at))
+                news.append([v.multiply_add(x, y, z) for y, z in zip(b_row, old, strict=True)])
+            nexts = v.at(s, 1), v.at(a_at, step), v.at(b_at, width)
+            for phi, start, new in zip((s, a_at, b_at), (_INDEX(0), _INDEX(0), b), nexts, strict=True):
+                phi.add_incoming(start, before)
                 phi.add_incoming(new, loop)
-            builder.cbranch(builder.icmp_signed("<", s_next, steps), loop, done)
+            builder.cbranch(builder.icmp_signed("<", nexts[0], steps), loop, done)
 
             builder.position_at_end(done)
-            results = [[builder.phi(v.type) for _ in range(vectors)] for _ in range(ROWS)]
-            for r in range(ROWS):
-                for j in range(vectors):
-                    sums[r][j].add_incoming(v.zero, before)
-                    sums[r][j].add_incoming(news[r][j], loop)
-                    results[r][j].add_incoming(v.zero, before)
-                    results[r][j].add_incoming(news[r][j], loop)
+            results = [[builder.phi(v.type) for _ in offsets] for _ in valid]
+            for r, new in enumerate(news):
+                for j, x in enumerate(new):
+                    for phi in (sums[r][j], results[r][j]):
+                        phi.add_incoming(v.zero, before)
+                        phi.add_incoming(x, loop)
             if keep:  # all loads come before all stores, for the sake of the repeated row
-                factors = [v.load(v.at(fade, VECTOR_BYTES * j)) for j in range(vectors)]
-                olds = [[v.load(v.at(c_rows[r], VECTOR_BYTES * j)) for j in range(vectors)] for r in range(ROWS)]
-                results = [
-                    [v.multiply_add(olds[r][j], factors[j], results[r][j]) for j in range(vectors)] for r in range(ROWS)
-                ]
-            for r in range(ROWS):
-                for j in range(vectors):
-                    v.store(results[r][j], v.at(c_rows[r], VECTOR_BYTES * j))
+                factors = [v.load(v.at(fade, offset)) for offset in offsets]
+                for c_row, result in zip(c_rows, results, strict=True):
+                    olds = [v.load(v.at(c_row, offset)) for offset in offsets]
+                    result[:] = map(v.multiply_add, olds, factors, result)
+            for c_row, result in zip(c_rows, results, strict=True):
+                for x, offset in zip(result, offsets, strict=True):
+                    v.store(x, v.at(c_row, offset))
             return context.get_dummy_value()
 
-        data = [builder_address(element)] if False else None  # placeholder
-        return types.void(a, row, step, rows, steps, b, c, fade), codegen
+        return types.void(like, *[types.intp] * 8), codegen
 
     return tile
+
+
+_full, _two, _one = (_tile(vectors, False) for vectors in (3, 2, 1))
+_full_kept, _two_kept, _one_kept = (_tile(vectors, True) for vectors in (3, 2, 1))
+
+
+@njit
+def multiply(like, a, row, step, rows, steps, b, c, vectors):
+    """C = A B for a strided A (rows, steps) and the first `vectors` vectors of the rows of B (steps, ...) and C (rows, ...)."""
+    for r in range(0, rows, ROWS):
+        here, left, there = a + r * row, min(rows - r, ROWS), c + r * VECTORS * VECTOR_BYTES
+        if vectors == 3:
+            _full(like, here, row, step, left, steps, b, there, 0)
+        elif vectors == 2:
+            _two(like, here, row, step, left, steps, b, there, 0)
+        else:
+            _one(like, here, row, step, left, steps, b, there, 0)
+
+
+@njit
+def multiply_onto(like, a, row, step, rows, steps, b, c, fade, vectors):
+    """C = fade C + A B, as `multiply`; `fade` is a row of factors, one a column."""
+    for r in range(0, rows, ROWS):
+        here, left, there = a + r * row, min(rows - r, ROWS), c + r * VECTORS * VECTOR_BYTES
+        if vectors == 3:
+            _full_kept(like, here, row, step, left, steps, b, there, fade)
+        elif vectors == 2:
+            _two_kept(like, here, row, step, left, steps, b, there, fade)
+        else:
+            _one_kept(like, here, row, step, left, steps, b, there, fade)
+
+
+@intrinsic
+def add_transposed(context, like, table, row, c):
+    """C (width, width) += table^T for a square of one vector's width; where the table has -inf, C becomes -inf."""
+
+    def codegen(context, builder, signature, args):
+        v = _Vectors(builder, like)
+        _, table, row, c = args
+        rows = [v.load(v.at(table, builder.mul(row, _INDEX(r)))) for r in range(v.width)]
+        half = v.width // 2
+        while half:  # swap the off-diagonal quarters of every square of 2 * half rows
+            low = [x for i in range(v.width) for x in ((i,) if not i & half else (i - half + v.width,))]
+            high = [x for i in range(v.width) for x in ((i + v.width,) if i & half else (i + half,))]
+            for r in range(v.width):
+                if not r & half:
+                    x, y = rows[r], rows[r + half]
+                    rows[r], rows[r + half] = v.shuffle(x, y, low), v.shuffle(x, y, high)
+            half //= 2
+        never = ir.Constant(v.type, [float("-inf")] * v.width)
+        for r, x in enumerate(rows):
+            there = v.at(c, VECTORS * VECTOR_BYTES * r)
+            sum_ = builder.fadd(v.load(there), x)
+            v.store(builder.select(builder.fcmp_ordered("==", x, never), never, sum_), there)
+        return context.get_dummy_value()
+
+    return types.void(like, types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def load(context, like, address):
+    """The number of the type of `like` at a byte address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.inttoptr(args[1], context.get_value_type(like).as_pointer()))
+
+    return like(like, types.intp), codegen
+
+
+@intrinsic
+def pointer(context, like, address):
+    """A byte address as a pointer to numbers of the type of `like`, for `numba.carray`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[1], context.get_value_type(like).as_pointer())
+
+    return types.CPointer(like)(like, types.intp), codegen
+
+
+@intrinsic
+def take_ticket(context, counter):
+    """Add one to the integer at the byte address `counter`, at once for all threads, and give what it was."""
+
+    def codegen(context, builder, signature, args):
+        place = builder.inttoptr(args[0], _INDEX.as_pointer())
+        return builder.atomic_rmw("add", place, _INDEX(1), "monotonic")
+
+    return types.intp(types.intp), codegen

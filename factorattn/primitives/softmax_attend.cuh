@@ -47,7 +47,7 @@ struct Tile {
     static constexpr int PITCH = HEAD + 4;  // of keys and values: lanes reading a column of keys meet no bank conflict
     static constexpr int WIDTH = HEAD < 4 * LANES ? HEAD / LANES : 4;
     static constexpr int PARTS = HEAD / LANES / WIDTH;  // packs of output columns a lane owns
-    static constexpr int BLOCKS = HEAD <= 32 ? 4 : HEAD <= 64 ? 3 : HEAD <= 128 ? 2 : 1;  // a multiprocessor holds, at least
+    static constexpr int BLOCKS = HEAD <= 64 ? 3 : HEAD <= 128 ? 2 : 1;  // that a multiprocessor holds, at least
     float *q, *kv, *w;
 
     __device__ explicit Tile(float* memory) : q(memory), kv(q + ROWS * HEAD), w(kv + KEYS * PITCH) {}

@@ -6,21 +6,22 @@ For each tile of keys, with a_ij the logits and t, s, o the running maximum, sum
 
 At the end o / s is the output and t + log s the log-sum-exp.
 """
+from functools import partial
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from factorattn.primitives.dispatch import primitive
 from factorattn.primitives.pairs import Band, finite_top, band_seen, masked_logits, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["softmax_attend"]
+__all__ = ["absorb", "batch_of", "empty", "finish", "softmax_attend", "visible"]
 
 ROWS, COLS = 256, 1024  # queries and keys a tile: a megabyte of float32 logits
 
 
-@primitive(numpy="softmax_attend_numba", cupy="softmax_attend_cupy")
+@primitive(numpy="softmax_attend_numba", cupy="softmax_attend_cupy", counting="softmax_attend_counting")
 def softmax_attend(
     q: Any,
     k: Any,
@@ -60,59 +61,82 @@ def softmax_attend(
         Natural logarithm of the sum of exponentials of the logits; -inf where a query sees no key.
     """
     xp = array_namespace(q, k, v)
-    n, m, e = q.shape[-2], k.shape[-2], v.shape[-1]
-    others = [x.shape[:-2] for x in (q, k, v)] + [x.shape[:-2] for x in (bias, mask) if x is not None]
-    batch = np.broadcast_shapes(*others)
-    where = {"dtype": q.dtype, "device": device(q)}
+    n, m, batch = q.shape[-2], k.shape[-2], batch_of(q, k, v, bias, mask)
 
     def attend_rows(_, rows):
-        first, last, inside = _visible(rows, m, band)
+        scaled = q[..., rows, :] * scale  # (..., rows, d)
 
-        def absorb(state, cols, *, cut):
-            o, s, t = state
-            seen = _seen(mask, rows, cols, band if cut else (None, None), device=where["device"], xp=xp)
-            logits = masked_logits(
-                q[..., rows, :], k[..., cols, :], scale=scale, softcap=softcap, bias=_part(bias, rows, cols), seen=seen, xp=xp
-            )  # (..., rows, cols)
-            new = xp.maximum(t, xp.max(logits, axis=-1, keepdims=True))  # (..., rows, 1)
-            shift = finite_top(new, xp=xp)
-            w, fade = xp.exp(logits - shift), xp.exp(t - shift)
-            guarded = seen is not None or bias is not None
-            o = o * fade + weigh(w, v[..., cols, :], guarded=guarded, xp=xp)  # (..., rows, e)
-            return (o, s * fade + xp.sum(w, axis=-1, keepdims=True), new), None
+        def absorb_cols(state, cols, *, cut):
+            return absorb(
+                state,
+                scaled,
+                k[..., cols, :],
+                v[..., cols, :],
+                softcap=softcap,
+                bias=_part(bias, rows, cols),
+                seen=_seen(_part(mask, rows, cols), rows, cols, band if cut else (None, None), xp=xp, device=q.device),
+                xp=xp,
+            ), None
 
-        column = (*batch, rows.stop - rows.start, 1)
-        state = (xp.zeros((*column[:-1], e), **where), xp.zeros(column, **where), xp.full(column, -xp.inf, **where))
-        for start, stop, cut in ((first, inside.start, True), (inside.start, inside.stop, False), (inside.stop, last, True)):
-            state, _ = scan_tiles(
-                lambda state, cols, cut=cut: absorb(state, cols, cut=cut), state, start, stop, COLS, xp=xp
-            )
-        o, s, t = state
-        safe = xp.where(s == 0, 1.0, s)
-        return None, (o / safe, t + xp.log(safe))
+        state = empty(batch, rows.stop - rows.start, v, xp=xp)
+        for start, stop, cut in visible(rows, m, band):
+            state, _ = scan_tiles(partial(absorb_cols, cut=cut), state, start, stop, COLS, xp=xp)
+        return None, finish(state, xp=xp)
 
-    if n == 0:
-        return xp.zeros((*batch, 0, e), **where), xp.zeros((*batch, 0), **where)
-    _, (o, lse) = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=band == (None, None))
+    _, out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=band == (None, None))
+    o, lse = finish(empty(batch, 0, v, xp=xp), xp=xp) if out is None else out
     return o, lse[..., 0]
 
 
-def _visible(rows: slice, m: int, band: Band) -> tuple[int, int, slice]:
-    """The keys from `first` to `last` that some query of `rows` sees, and among them those that all of its queries see."""
+State = tuple[Any, Any, Any]
+
+
+def empty(batch: tuple[int, ...], rows: int, v: Any, *, xp: Any) -> State:
+    """Before any key: weighted values o (..., rows, e), sum s (..., rows, 1), maximum t (..., rows, 1)."""
+    sizes_and_starts = ((v.shape[-1], 0.0), (1, 0.0), (1, -xp.inf))
+    return tuple(xp.full((*batch, rows, size), start, dtype=v.dtype, device=v.device) for size, start in sizes_and_starts)
+
+
+def absorb(state: State, q: Any, k: Any, v: Any, *, softcap, bias, seen, xp: Any) -> State:
+    """Let the queries of a tile, already scaled, see its keys."""
+    o, s, t = state
+    logits = masked_logits(q, k, softcap=softcap, bias=bias, seen=seen, xp=xp)  # (..., rows, cols)
+    new = xp.maximum(t, xp.max(logits, axis=-1, keepdims=True))  # (..., rows, 1)
+    shift = finite_top(new, xp=xp)
+    w, fade = xp.exp(logits - shift), xp.exp(t - shift)
+    o = o * fade + weigh(w, v, guarded=seen is not None or bias is not None, xp=xp)  # (..., rows, e)
+    return o, s * fade + xp.sum(w, axis=-1, keepdims=True), new
+
+
+def finish(state: State, *, xp: Any) -> tuple[Any, Any]:
+    """Output (..., rows, e) and log-sum-exp (..., rows, 1)."""
+    o, s, t = state
+    safe = xp.where(s == 0, 1.0, s)
+    return o / safe, t + xp.log(safe)
+
+
+def batch_of(*arrays: Any | None) -> tuple[int, ...]:
+    """The batch axes that the arrays broadcast to."""
+    return np.broadcast_shapes(*(x.shape[:-2] for x in arrays if x is not None))
+
+
+def visible(rows: slice, m: int, band: Band) -> tuple[tuple[int, int, bool], ...]:
+    """The runs of keys (start, stop, cut) that some query of `rows` sees: `cut` where not all of them see all of the run."""
     lo, hi = band
     first = 0 if lo is None else min(max(rows.start + lo, 0), m)
     last = m if hi is None else max(min(rows.stop + hi, m), first)
+    if last - first <= COLS:  # one tile takes all
+        return ((first, last, band != (None, None)),)
     from_all = first if lo is None else min(max(rows.stop - 1 + lo, first), last)
     to_all = last if hi is None else min(max(rows.start + hi + 1, from_all), last)
-    return first, last, slice(from_all, to_all)
+    return (first, from_all, True), (from_all, to_all, False), (to_all, last, True)
 
 
-def _seen(mask: Any | None, rows: slice, cols: slice, band: Band, *, device: Any, xp: Any) -> Any | None:
-    part = _part(mask, rows, cols)
+def _seen(mask: Any | None, rows: slice, cols: slice, band: Band, *, xp: Any, device: Any) -> Any | None:
     if band == (None, None):
-        return part
+        return mask
     inside = band_seen(rows, cols, band, device=device, xp=xp)
-    return inside if part is None else inside & part
+    return inside if mask is None else inside & mask
 
 
 def _part(table: Any | None, rows: slice, cols: slice) -> Any | None:

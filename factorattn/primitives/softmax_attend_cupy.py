@@ -154,8 +154,9 @@ def _merged(batch: tuple[int, ...], steps: list[tuple[int, ...]]) -> list[tuple[
 
 @cupy.memoize(for_each_device=True)
 def _shared_limit() -> int:
-    runtime = cupy.cuda.runtime
-    return runtime.deviceGetAttribute(runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, cupy.cuda.Device().id)
+
+    attribute = cupy.cuda.runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin
+    return cupy.cuda.runtime.deviceGetAttribute(attribute, cupy.cuda.Device().id)
 
 
 @cupy.memoize(for_each_device=True)

@@ -35,12 +35,15 @@ def scan_tiles(
     out : array, tuple of arrays or None
         The outputs, joined; None if there was no tile or no output.
     """
-    outs = []
+    outs, tiles = [], -(-(stop - start) // size)
     times = (stop - start) // size
     if alike and times > 1 and hasattr(xp, "repeated"):
-        with xp.repeated(times):
-            state, out = step(state, slice(start, start + size))
+        with xp.repeated(0):  # for the shape of the outputs: all of them are held while a step is read
+            _, out = step(state, slice(start, start + size))
         outs.append(_each(lambda part: xp.stretched(part, axis, times), out))
+        del out
+        with xp.repeated(times):
+            state, _ = step(state, slice(start, start + size))
         start += times * size
     for first in range(start, stop, size):
         state, out = step(state, slice(first, min(first + size, stop)))
@@ -48,13 +51,13 @@ def scan_tiles(
     if not outs or outs[0] is None:
         return state, None
     if isinstance(outs[0], tuple):
-        return state, tuple(_join(parts, axis, xp) for parts in zip(*outs, strict=True))
-    return state, _join(outs, axis, xp)
+        return state, tuple(_join(parts, tiles, axis, xp) for parts in zip(*outs, strict=True))
+    return state, _join(outs, tiles, axis, xp)
 
 
 def _each(f: Callable, out: Any) -> Any:
     return None if out is None else tuple(map(f, out)) if isinstance(out, tuple) else f(out)
 
 
-def _join(parts: Any, axis: int, xp: Any) -> Any:
-    return parts[0] if len(parts) == 1 else xp.concat(list(parts), axis=axis)
+def _join(parts: Any, tiles: int, axis: int, xp: Any) -> Any:
+    return parts[0] if tiles == 1 else xp.concat(list(parts), axis=axis)

@@ -20,7 +20,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     inputs=INPUTS,
     forms=("dense", "online"),
     time="n*m*d + n*m*e",
-    memory="n*d + n*e",
+    memory="n*e",
     causal="option",
     mask=True,
     normalised=True,
@@ -122,7 +122,7 @@ def _dense(q, k, v, *, scale, softcap, bias, mask, band, xp):
     if band != (None, None):
         inside = band_seen(slice(0, q.shape[-2]), slice(0, k.shape[-2]), band, device=q.device, xp=xp)
         seen = inside if mask is None else inside & mask
-    logits = masked_logits(q, k, scale=scale, softcap=softcap, bias=bias, seen=seen, xp=xp)  # (..., n, m)
+    logits = masked_logits(q * scale, k, softcap=softcap, bias=bias, seen=seen, xp=xp)  # (..., n, m)
     weights, lse = softmax_weights(logits, xp=xp)
     return weigh(weights, v, guarded=seen is not None or bias is not None, xp=xp), lse[..., 0]
 

@@ -21,7 +21,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
     inputs=INPUTS,
     forms=("parallel", "chunked", "recurrent"),
     time="n*r*d + m*r*d + n*r*e + m*r*e",
-    memory="n*r + m*r + n*d + m*d + n*e + r*e",
+    memory="n*e + m*r + n*r",
     causal="option",
     mask=False,
     normalised=True,

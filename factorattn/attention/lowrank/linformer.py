@@ -18,7 +18,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, e?: ... r m, f?: ... r m, rank? = 
     inputs=INPUTS,
     forms=("dense", "online"),
     time="r*m*d + r*m*e + n*r*d + n*r*e",
-    memory="r*d + r*e + r*m + n*e",
+    memory="r*d + r*e + n*e",
     causal="never",
     mask=False,
     normalised=False,

@@ -22,7 +22,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank? = r"
     inputs=INPUTS,
     forms=("svd", "projection"),
     time="n*m*d + n*m**2 + m**3 + m*r*e + n*r*e",
-    memory="n*m + m**2",
+    memory="n*m",
     causal="never",
     mask=True,
     normalised=False,
@@ -87,7 +87,7 @@ def lowrank_attention(
     mask, bias = check_pairs(mask, bias, size["n"], size["m"], q=q, xp=xp)
     if scale is None:
         scale = size["d"] ** -0.5
-    weights, _ = softmax_weights(masked_logits(q, k, scale=scale, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
+    weights, _ = softmax_weights(masked_logits(q * scale, k, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
     return xp.astype(apply(weights, v, rank, xp=xp), dtype, copy=False)
 
 

@@ -25,7 +25,7 @@ INPUTS = (
     inputs=INPUTS,
     forms=("dense", "blocked"),
     time="n*w*d + n*w*e + n*g*d + n*g*e",
-    memory="n*w + n*d + n*e",
+    memory="n*w + n*g + n*d + n*e",
     causal="option",
     mask=False,
     normalised=True,
@@ -117,7 +117,7 @@ def _dense(q, k, v, own, picks, *, window, causal, scale, xp):
     past = band_seen(every, every, (None, 0 if causal else n), device=q.device, xp=xp)
     seen = (seen | is_global[None, :]) & past
     local, central = (
-        weigh(softmax_weights(masked_logits(a, b, scale=scale, softcap=None, bias=None, seen=pairs, xp=xp), xp=xp)[0], c,
+        weigh(softmax_weights(masked_logits(a * scale, b, softcap=None, bias=None, seen=pairs, xp=xp), xp=xp)[0], c,
               guarded=True, xp=xp)
         for a, b, c, pairs in ((q, k, v, seen), (*own, past))
     )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Declared formulas such as "n*w*d + m**2": sums of products of letters, evaluated and taken apart without `eval`."""
+import ast
+from collections.abc import Mapping
+
+__all__ = ["Monomial", "evaluate", "monomials"]
+
+Monomial = tuple[tuple[str, int], ...]  # (("d", 1), ("n", 2)) is d n^2
+
+
+def monomials(formula: str) -> set[Monomial]:
+    """The monomials of a formula, without their coefficients."""
+    return {tuple(sorted(powers.items())) for _, powers in _terms(formula)}
+
+
+def evaluate(formula: str, sizes: Mapping[str, int]) -> int:
+    """The value of a formula. ValueError if a letter has no size."""
+    total = 0
+    for product, powers in _terms(formula):
+        for letter, power in powers.items():
+            if letter not in sizes:
+                raise ValueError(f"formula {formula!r} needs a size for {letter}")
+            product *= sizes[letter] ** power
+        total += product
+    return total
+
+
+def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
+    def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int]]]:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return sum_of(node.left) + sum_of(node.right)
+        return [product_of(node)]
+
+    def product_of(node: ast.expr) -> tuple[int, dict[str, int]]:
+        match node:
+            case ast.Name(id=letter):
+                return 1, {letter: 1}
+            case ast.Constant(value=int(number)):
+                return number, {}
+            case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=ast.Constant(value=int(power))):
+                return 1, {letter: power}
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                (a, powers), (b, more) = product_of(left), product_of(right)
+                return a * b, {letter: powers.get(letter, 0) + more.get(letter, 0) for letter in {**powers, **more}}
+        raise ValueError(f"formula must be a sum of products of letters, got {formula!r}")
+
+    return sum_of(ast.parse(formula, mode="eval").body)

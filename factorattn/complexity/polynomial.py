@@ -1,0 +1,130 @@
+"""Exact cost as a polynomial in the sizes, read off one run.
+
+Every size is given a prime of its own (times the tile length, where the text works in tiles). A count is then a product of sizes
+and a rational constant in one way only: divide out each prime as often as it goes, and what is left is the coefficient. Summed
+over all calls this is the polynomial, in integer arithmetic and without any computer algebra (the idea is J. Gray's, in autoray).
+"""
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from factorattn.complexity.cost import tally_of
+from factorattn.complexity.formula import Monomial
+from factorattn.contract import parse
+from factorattn.interpret.counting import Tally
+from factorattn.primitives.causal_scan import CHUNK
+from factorattn.primitives.softmax_attend import COLS, ROWS
+
+__all__ = ["NotPolynomial", "Polynomial", "memory_polynomial", "prime_sizes", "time_polynomial"]
+
+PRIMES = {"d": 103, "e": 107, "r": 109, "w": 113, "g": 127, "m": 149, "n": 151}
+OTHER_PRIMES = {"d": 131, "e": 137, "r": 139, "w": 157, "g": 163, "m": 167, "n": 173}  # to hold the polynomial against
+LENGTHS = ("n", "m")
+TILE = max(CHUNK, COLS, ROWS)  # all three are powers of two
+_LARGEST_CONSTANT = 101  # prime factors of a coefficient lie below, primes of sizes above
+
+
+class NotPolynomial(ValueError):
+    """A count is not a monomial in the sizes."""
+
+
+class Polynomial(dict[Monomial, Fraction]):
+    """Coefficients by monomial; prints as ``4 n m d + 2 n m + 3/1024 n m e``, largest terms first."""
+
+    def __call__(self, sizes: Mapping[str, int]) -> Fraction:
+        """The value at given sizes."""
+        total = Fraction(0)
+        for monomial, coefficient in self.items():
+            for letter, power in monomial:
+                coefficient *= Fraction(sizes[letter]) ** power
+            total += coefficient
+        return total
+
+    def leading(self) -> set[Monomial]:
+        """The monomials that no other one of this polynomial divides into."""
+        return {m for m in self if not any(m != other and dominates(other, m) for other in self)}
+
+    def __str__(self) -> str:
+        def degree(monomial: Monomial) -> tuple[int, str]:
+            return -sum(power for _, power in monomial), str(monomial)
+
+        return " + ".join(
+            " ".join([str(self[m])] * (self[m] != 1 or not m) + [x if p == 1 else f"{x}^{p}" for x, p in m])
+            for m in sorted(self, key=degree)
+        )
+
+
+def dominates(a: Monomial, b: Monomial) -> bool:
+    """Whether monomial a is at least b wherever the lengths n and m are at least all other sizes, and these at least one."""
+    here, there = dict(a), dict(b)
+    slack = [here.get(length, 0) - there.get(length, 0) for length in LENGTHS]
+    excess = sum(max(0, power - here.get(letter, 0)) for letter, power in there.items() if letter not in LENGTHS)
+    kept = all(power >= min(there.get(letter, 0), 0) for letter, power in here.items() if letter not in LENGTHS)
+    return min(slack) >= 0 and sum(slack) >= excess and kept
+
+
+def prime_sizes(f: Callable, primes: Mapping[str, int] = PRIMES) -> dict[str, int]:
+    """A size for each letter of the contract of `f` from which counts can be read back."""
+    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}  # type: ignore[attr-defined]
+    unit = TILE * (primes["w"] if "w" in letters else 1)  # so that tiles and windows fit a whole number of times
+    return {letter: primes[letter] * (unit if letter in LENGTHS else 1) for letter in sorted(letters)}
+
+
+def time_polynomial(f: Callable, **options: Any) -> Polynomial:
+    """Operations of one call of `f` as an exact polynomial, for lengths that are whole numbers of tiles and windows.
+
+    Raises
+    ------
+    NotPolynomial
+        If some count is not a monomial, naming the function that was counted.
+    """
+    return _checked(f, options, lambda tally: ((n, times, name) for (name, _, n), times in tally.log.items()))
+
+
+def memory_polynomial(f: Callable, **options: Any) -> Polynomial:
+    """Bytes that one call of `f` in float32 holds at its peak beside its inputs, as an exact polynomial.
+
+    It holds where lengths are large against the other sizes, as they are where attention costs anything.
+    """
+    return _checked(f, options, lambda tally: ((n, times, "an array") for n, times in tally.held_at_peak.items()))
+
+
+def _checked(f: Callable, options: Mapping[str, Any], counts: Callable[[Tally], Iterable[tuple[int, int, str]]]) -> Polynomial:
+    """Read the polynomial at one set of primes and hold it against the count at another."""
+    tally, other = (
+        tally_of(f, prime_sizes(f, primes), dtype="float32", batch=(), options=options) for primes in (PRIMES, OTHER_PRIMES)
+    )
+    polynomial = _polynomial(f, counts(tally))
+    expected, counted = polynomial(prime_sizes(f, OTHER_PRIMES)), sum(n * times for n, times, _ in counts(other))
+    if expected != counted:
+        raise NotPolynomial(f"{f.__name__}: {polynomial} gives {expected} at other sizes, where {counted} is counted")
+    return polynomial
+
+
+def _polynomial(f: Callable, counts: Iterable[tuple[int, int, str]]) -> Polynomial:
+    sizes, total = prime_sizes(f), Counter[Monomial]()
+    for count, times, name in counts:
+        if count * times == 0:
+            continue
+        monomial, coefficient = [], Fraction(count * times)
+        for letter in sorted(sizes, key=lambda x: x not in LENGTHS):  # the lengths first: they contain other primes
+            power = 0
+            while coefficient.numerator % PRIMES[letter] == 0:
+                coefficient, power = coefficient / sizes[letter], power + 1
+            while coefficient.denominator % PRIMES[letter] == 0:
+                coefficient, power = coefficient * sizes[letter], power - 1
+            if power:
+                monomial.append((letter, power))
+        if not _smooth(coefficient.numerator) or not _smooth(coefficient.denominator):
+            raise NotPolynomial(f"{f.__name__}: {name} counts {count}, no monomial in {', '.join(sizes)}")
+        total[tuple(sorted(monomial))] += coefficient
+    return Polynomial(total)
+
+
+def _smooth(number: int) -> bool:
+    """Whether a number has small prime factors only."""
+    for factor in range(2, _LARGEST_CONSTANT):
+        while number % factor == 0:
+            number //= factor
+    return number == 1

@@ -1,0 +1,90 @@
+"""The cost of streaming softmax without walking over its tiles: each kind of tile is read once, times how often it occurs.
+
+With a band the tiles differ in shape and in whether the band cuts them, so the reference's loop is not one step repeated. Here
+the tiles are sorted into kinds (rows, cols, cut) and the reference's own steps are run once for each kind. Operations and bytes
+moved equal those of the reference; bytes held at the peak do to within the outputs of one row of tiles.
+"""
+from collections import Counter
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from factorattn.primitives.pairs import Band, band_seen
+from factorattn.primitives.softmax_attend import COLS, ROWS, absorb, batch_of, empty, finish, visible
+
+__all__ = ["softmax_attend"]
+
+Kind = tuple[int, int, bool]
+
+
+def softmax_attend(
+    q: Any,
+    k: Any,
+    v: Any,
+    /,
+    *,
+    scale: float,
+    softcap: float | None = None,
+    bias: Any | None = None,
+    mask: Any | None = None,
+    band: Band = (None, None),
+) -> tuple[Any, Any]:
+    """See `factorattn.primitives.softmax_attend`; arrays of a counting namespace only."""
+    xp = array_namespace(q, k, v)
+    n, m, batch = q.shape[-2], k.shape[-2], batch_of(q, k, v, bias, mask)
+
+    def attend_kind(state, scaled, rows, cols, cut):
+        i, j = slice(0, rows), slice(0, cols)
+        seen = _corner(mask, rows, cols)
+        if cut:
+            inside = band_seen(i, j, band, device=q.device, xp=xp)
+            seen = inside if seen is None else inside & seen
+        return absorb(
+            state, scaled, k[..., j, :], v[..., j, :],
+            softcap=softcap, bias=_corner(bias, rows, cols), seen=seen, xp=xp,
+        )  # fmt: skip
+
+    def attend_rows(tiles):
+        with xp.repeated(len(tiles)):
+            scaled = q[..., : tiles[0].stop - tiles[0].start, :] * scale
+            state = empty(batch, scaled.shape[-2], v, xp=xp)
+        for kind, times in _kinds(tiles, m, band).items():
+            with xp.repeated(times):
+                state = attend_kind(state, scaled, *kind)
+        del scaled
+        with xp.repeated(len(tiles)):
+            return finish(state, xp=xp)
+
+    full, rest = divmod(n, ROWS)
+    outs = []
+    if full:
+        tiles = [slice(start, start + ROWS) for start in range(0, full * ROWS, ROWS)]
+        if full > 1:  # all outputs are held while a row of tiles is read
+            with xp.repeated(0):
+                out = finish(empty(batch, ROWS, v, xp=xp), xp=xp)
+            outs.append(tuple(xp.stretched(part, -2, full) for part in out))
+            del out
+            attend_rows(tiles)
+        else:
+            outs.append(attend_rows(tiles))
+    if rest:
+        outs.append(attend_rows([slice(n - rest, n)]))
+    if full + bool(rest) > 1:
+        outs = [tuple(xp.concat(parts, axis=-2) for parts in zip(*outs, strict=True))]
+    o, lse = outs[0] if outs else finish(empty(batch, 0, v, xp=xp), xp=xp)
+    return o, lse[..., 0]
+
+
+def _kinds(tiles: list[slice], m: int, band: Band) -> Counter[Kind]:
+    """How many tiles of each kind rows of tiles meet."""
+    kinds: Counter[Kind] = Counter()
+    for rows in tiles:
+        for start, stop, cut in visible(rows, m, band):
+            full, rest = divmod(stop - start, COLS)
+            kinds[rows.stop - rows.start, COLS, cut] += full
+            kinds[rows.stop - rows.start, rest, cut] += 1 if rest else 0
+    return +kinds
+
+
+def _corner(table: Any | None, rows: int, cols: int) -> Any | None:
+    return None if table is None else table[..., :rows, :cols]
