@@ -1,4 +1,4 @@
-"""The exponential and the hyperbolic tangent as arithmetic that vectorises: no call, no branch, no table.
+"""The exponential as arithmetic on vectors, and with it softmax's weights and the softcap: no call, no branch, no table.
 
     x = n log 2 + f,  |f| <= log(2)/2        e^f - 1 = f + f^2/2 + f^3 r(f)        e^x = 2^n + 2^n (e^f - 1)
 
@@ -7,26 +7,36 @@ to the integer n and leaves n + bias in the low bits of the sum, from where a sh
 Largest relative errors measured: 1.0e-7 (float32) and 1.8e-16 (float64).
 """
 import math
+from typing import NamedTuple
 
-import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba import types
+from numba.extending import intrinsic
 
-__all__ = ["exp_below", "tanh"]
+from factorattn.primitives.register_tile_numba import INDEX, ROW_BYTES, VECTOR_BYTES, VECTORS, Lanes, Vectors
+
+__all__ = ["soften", "weigh"]
+
+
+class _Format(NamedTuple):
+    bits: int
+    fraction: int  # bits of it
+    bias: int  # of the exponent
+    log2_high: float  # so few bits that n times it is exact
+    log2_low: float
+    r: tuple[float, ...]  # highest power first
+
 
 _FORMATS = {
-    types.float32: (
-        np.float32,
-        32,  # bits
-        23,  # bits of the fraction
-        127,  # bias of the exponent
-        0.693115234375,  # log 2 in 14 bits, so that n times it is exact ...
-        3.1946184945309415e-05,  # ... and the rest
+    4: _Format(
+        32,
+        23,
+        127,
+        0.693115234375,
+        3.1946184945309415e-05,
         (0.0013918719487264752, 0.008357204496860504, 0.04166662320494652, 0.16666631400585175),
     ),
-    types.float64: (
-        np.float64,
+    8: _Format(
         64,
         52,
         1023,
@@ -45,76 +55,99 @@ _FORMATS = {
         ),
     ),
 }
-_FASTMATH = {"contract"}  # multiply-adds; any further flag would undo the rounding by `magic`
 
 
-def exp_below(x):
-    """e^x for x <= 0, flushed to zero where it would be subnormal; NaN gives NaN."""
-    raise NotImplementedError("runs in compiled code only")
+def _split(v, x):
+    """2^n and e^f - 1 for x <= 0."""
+    form = _FORMATS[v.bytes]
+    magic = 1.5 * 2**form.fraction + form.bias
+    shifted = x * (1 / math.log(2)) + magic
+    n = shifted - magic
+    f = x - n * form.log2_high - n * form.log2_low
+    p = v.constant(form.r[0])
+    for c in form.r[1:]:
+        p = p * f + c
+    p = (p * f + 0.5) * f
+    whole = ir.VectorType(ir.IntType(form.bits), v.width)
+    moved = v.builder.shl(v.builder.bitcast(shifted.value, whole), ir.Constant(whole, [form.fraction] * v.width))
+    return Lanes(v, v.builder.bitcast(moved, v.type)), p * f + f
 
 
-def tanh(x):
-    """Hyperbolic tangent, without cancellation near zero."""
-    raise NotImplementedError("runs in compiled code only")
+def exp_below(v, x):
+    """IR of e^x for x <= 0: zero where that would be subnormal, NaN for NaN."""
+    power, rest = _split(v, x)
+    least = (1 - _FORMATS[v.bytes].bias) * math.log(2)
+    return (x < least).choose(v.constant(0.0), power * rest + power)
 
 
-@overload(exp_below, jit_options={"fastmath": _FASTMATH})
-def _exp_below(x):
-    split, least = _split(x), _FORMATS[x][0]((1 - _FORMATS[x][3]) * math.log(2))
-    zero = _FORMATS[x][0](0)
-
-    def exp_below(x):
-        power, rest = split(x)
-        return zero if x < least else power + power * rest
-
-    return exp_below
-
-
-@overload(tanh, jit_options={"fastmath": _FASTMATH})
-def _tanh(x):
-    split, real = _split(x), _FORMATS[x][0]
-    one, two, saturated = real(1), real(2), real(40)  # tanh(20) is 1 in both formats
-
-    def tanh(x):
-        size = abs(x)
-        twice = saturated if size > two * saturated else two * size  # NaN stays
-        power, rest = split(-twice)
-        fall = (power - one) + power * rest  # e^-2|x| - 1
-        return math.copysign(-fall / (two + fall), x)
-
-    return tanh
+def tanh_below(v, x):
+    """IR of tanh(x) for x <= 0, without cancellation near zero: u / (u + 2) with u = e^2x - 1. NaN for NaN."""
+    x = x + x
+    power, rest = _split(v, (x < -40.0).choose(v.constant(-40.0), x))  # tanh(-20) is -1 in both formats
+    fall = (power - 1.0) + power * rest
+    return fall / (fall + 2.0)
 
 
 @intrinsic
-def _power(context, shifted):
-    """The low bits of a number, moved into its exponent."""
-    bits, fraction = _FORMATS[shifted][1], _FORMATS[shifted][2]
+def weigh(context, like, s, keys, top, total, fade, vectors):
+    """One chunk of streaming softmax, in the first `vectors` vectors of the rows of s (keys, lanes) and of three rows of lanes.
+
+    top' = max(top, max_j s_j),  fade = e^(top - top'),  s_j' = e^(s_j - top'),  total' = fade total + sum_j s_j'
+    """
 
     def codegen(context, builder, signature, args):
-        whole = ir.IntType(bits)
-        moved = builder.shl(builder.bitcast(args[0], whole), whole(fraction))
-        return builder.bitcast(moved, args[0].type)
+        v, vectors = Vectors(builder, like), args[-1]
+        for count in range(1, VECTORS + 1):
+            with builder.if_then(builder.icmp_signed("==", vectors, INDEX(count))):
+                _emit_weigh(v, [VECTOR_BYTES * j for j in range(count)], *args[1:-1])
+        return context.get_dummy_value()
 
-    return shifted(shifted), codegen
+    return types.void(like, *[types.intp] * 6), codegen
 
 
-def _split(x):
-    """A compiled function that gives 2^n and e^f - 1."""
-    real, _, fraction, bias, high, low, r = _FORMATS[x]
-    magic, fold = real(1.5 * 2**fraction + bias), real(1 / math.log(2))
-    high, low, half = real(-high), real(-low), real(0.5)
-    r = tuple(map(real, r))
+def _emit_weigh(v, columns, s, keys, top, total, fade):
+    def highest(at, *tops):
+        row = [v.load(v.at(at, column)) for column in columns]
+        return v.at(at, ROW_BYTES), *((t < x).choose(x, t) for x, t in zip(row, tops, strict=True))
 
-    @njit(fastmath=_FASTMATH)
-    def split(x):
-        shifted = x * fold + magic
-        n = shifted - magic
-        f = (x + n * high) + n * low
-        p = r[0]
-        for c in r[1:]:
-            p = p * f + c
-        p = (p * f + half) * f
-        power = _power(shifted)
-        return power, f + p * f
+    olds = [v.load(v.at(top, column)) for column in columns]
+    news = v.loop(keys, [s, *olds], highest)[1:]
+    # A query that has met no key yet has top = -inf, which must not be subtracted from itself.
+    shifts = [x.equals(-math.inf).choose(v.constant(0.0), x) for x in news]
+    fades = [exp_below(v, old - shift) for old, shift in zip(olds, shifts, strict=True)]
+    totals = [v.load(v.at(total, column)) * x for x, column in zip(fades, columns, strict=True)]
 
-    return split
+    def replace(at, *totals):
+        weights = [exp_below(v, v.load(v.at(at, column)) - shift) for column, shift in zip(columns, shifts, strict=True)]
+        for x, column in zip(weights, columns, strict=True):
+            v.store(x, v.at(at, column))
+        return v.at(at, ROW_BYTES), *(t + x for t, x in zip(totals, weights, strict=True))
+
+    totals = v.loop(keys, [s, *totals], replace)[1:]
+    for row, values in ((top, news), (total, totals), (fade, fades)):
+        for x, column in zip(values, columns, strict=True):
+            v.store(x, v.at(row, column))
+
+
+@intrinsic
+def soften(context, like, s, keys):
+    """s = like tanh(s / like) in rows of s (keys, lanes)."""
+
+    def codegen(context, builder, signature, args):
+        v = Vectors(builder, like)
+        cap, s, keys = args
+        one = builder.insert_element(ir.Constant(v.type, ir.Undefined), cap, ir.IntType(32)(0))
+        one = Lanes(v, one)
+        cap = v.shuffle(one, one, [0] * v.width)
+
+        def replace(at):
+            x = v.load(at) / cap
+            negative = x < 0.0
+            low = tanh_below(v, negative.choose(x, v.constant(0.0) - x))
+            v.store(negative.choose(low, v.constant(0.0) - low) * cap, at)
+            return (v.at(at, VECTOR_BYTES),)
+
+        v.loop(builder.mul(keys, INDEX(VECTORS)), [s], replace)
+        return context.get_dummy_value()
+
+    return types.void(like, types.intp, types.intp), codegen

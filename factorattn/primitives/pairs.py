@@ -17,7 +17,7 @@ def masked_logits(
     if softcap is not None:
         logits = softcap * xp.tanh(logits / softcap)
     if bias is not None:
-        logits = logits + bias
+        logits = xp.where(bias == -xp.inf, -xp.inf, logits + bias)  # also where the logit is NaN
     return logits if seen is None else xp.where(seen, logits, -xp.inf)
 
 

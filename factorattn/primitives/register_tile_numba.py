@@ -6,13 +6,25 @@ Each step s loads one row of B and broadcasts ROWS numbers of A: ROWS * VECTORS 
 strided matrix in memory, read where it lies; B and C are scratch arrays whose rows are `lanes` wide. At the lower edge of A the
 tile's surplus rows repeat the last valid one and so store the same numbers again: edges need no code of their own.
 """
+import math
+
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = ["VECTORS", "VECTOR_BYTES", "add_transposed", "load", "multiply", "multiply_onto", "pointer", "take_ticket"]
+__all__ = [
+    "VECTORS",
+    "VECTOR_BYTES",
+    "Lanes",
+    "Vectors",
+    "add_transposed",
+    "load",
+    "multiply",
+    "multiply_onto",
+    "pointer",
+    "take_ticket",
+]
 
 
 def _registers() -> tuple[int, int]:
@@ -28,156 +40,187 @@ def _registers() -> tuple[int, int]:
 
 VECTOR_BYTES, ROWS = _registers()  # ROWS * VECTORS sums, VECTORS rows of B and a broadcast fit the register file
 VECTORS = 3
-_INDEX = ir.IntType(64)
+INDEX = ir.IntType(64)
+ROW_BYTES = VECTORS * VECTOR_BYTES  # of scratch arrays
+_FLAGS = ("contract",)  # multiply-adds become one instruction where there is one; NaN and infinity keep their meaning
 
 
-class _Vectors:
-    """IR for vectors of one element type, at byte addresses."""
+class Lanes:
+    """A vector value in IR, with Python's operators; numbers stand for vectors of them."""
+
+    def __init__(self, vectors, value):
+        self.vectors, self.value = vectors, value
+
+    def _apply(self, operation, other, **flags):
+        other = other if isinstance(other, Lanes) else self.vectors.constant(other)
+        return Lanes(self.vectors, getattr(self.vectors.builder, operation)(self.value, other.value, **flags))
+
+    def __add__(self, other):
+        return self._apply("fadd", other, flags=_FLAGS)
+
+    def __sub__(self, other):
+        return self._apply("fsub", other, flags=_FLAGS)
+
+    def __mul__(self, other):
+        return self._apply("fmul", other, flags=_FLAGS)
+
+    def __truediv__(self, other):
+        return self._apply("fdiv", other)
+
+    def _compare(self, relation, other):
+        other = other if isinstance(other, Lanes) else self.vectors.constant(other)
+        return Lanes(self.vectors, self.vectors.builder.fcmp_ordered(relation, self.value, other.value))
+
+    def __lt__(self, other):
+        return self._compare("<", other)
+
+    def equals(self, other):
+        return self._compare("==", other)
+
+    def choose(self, yes, no):
+        """Lanes of `yes` where this comparison holds, else of `no`. Comparisons with NaN do not hold."""
+        return Lanes(self.vectors, self.vectors.builder.select(self.value, yes.value, no.value))
+
+
+class Vectors:
+    """What IR can say about vectors of one element type that lie in memory at byte addresses."""
 
     def __init__(self, builder, element):
-        self.builder = builder
-        self.element = ir.FloatType() if element == types.float32 else ir.DoubleType()
+        self.builder, self.element = builder, ir.FloatType() if element == types.float32 else ir.DoubleType()
         self.bytes = element.bitwidth // 8
         self.width = VECTOR_BYTES // self.bytes
         self.type = ir.VectorType(self.element, self.width)
-        self.zero = ir.Constant(self.type, None)
-        self.none = ir.Constant(self.type, ir.Undefined)
+
+    def constant(self, number):
+        return Lanes(self, ir.Constant(self.type, [number] * self.width))
+
+    def phi(self):
+        return Lanes(self, self.builder.phi(self.type))
 
     def at(self, address, *offsets):
         for offset in offsets:
-            address = self.builder.add(address, _INDEX(offset) if isinstance(offset, int) else offset)
+            address = self.builder.add(address, INDEX(offset) if isinstance(offset, int) else offset)
         return address
 
     def load(self, address):
-        x = self.builder.load(self.builder.inttoptr(address, self.type.as_pointer()))
-        x.align = self.bytes
-        return x
+        value = self.builder.load(self.builder.inttoptr(address, self.type.as_pointer()))
+        value.align = self.bytes
+        return Lanes(self, value)
 
     def store(self, x, address):
-        self.builder.store(x, self.builder.inttoptr(address, self.type.as_pointer())).align = self.bytes
+        self.builder.store(x.value, self.builder.inttoptr(address, self.type.as_pointer())).align = self.bytes
 
     def broadcast(self, address):
-        x = self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
-        one = self.builder.insert_element(self.none, x, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(one, self.none, ir.Constant(ir.VectorType(ir.IntType(32), self.width), None))
-
-    def multiply_add(self, x, y, z):
-        name = f"llvm.fmuladd.v{self.width}f{8 * self.bytes}"  # one instruction, or two where there is no such one
-        f = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(self.type, [self.type] * 3), name)
-        return self.builder.call(f, [x, y, z])
+        number = self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
+        one = Lanes(self, self.builder.insert_element(self._none, number, ir.IntType(32)(0)))
+        return self.shuffle(one, one, [0] * self.width)
 
     def shuffle(self, x, y, lanes):
-        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), self.width), lanes))
+        """Lane i of the result is lane `lanes[i]` of x, or of y where that is beyond the width."""
+        chosen = ir.Constant(ir.VectorType(ir.IntType(32), self.width), lanes)
+        return Lanes(self, self.builder.shuffle_vector(x.value, y.value, chosen))
+
+    @property
+    def _none(self):
+        return ir.Constant(self.type, ir.Undefined)
+
+    def loop(self, count, starts, body):
+        """Run ``states = body(states)`` `count` times, all in registers, and give the last states (`starts` if count <= 0)."""
+        b = self.builder
+        before, inside, after = b.block, b.append_basic_block("inside"), b.append_basic_block("after")
+        b.cbranch(b.icmp_signed(">", count, INDEX(0)), inside, after)
+        b.position_at_end(inside)
+        starts = [INDEX(0), *starts]
+        states = [self.phi() if isinstance(x, Lanes) else b.phi(INDEX) for x in starts]
+        news = [self.at(states[0], 1), *body(*states[1:])]
+        last = b.block
+        b.cbranch(b.icmp_signed("<", news[0], count), inside, after)
+        b.position_at_end(after)
+        ends = [self.phi() if isinstance(x, Lanes) else b.phi(INDEX) for x in starts]
+        for start, state, new, end in zip(starts, states, news, ends, strict=True):
+            for phi in (state, end):
+                _value(phi).add_incoming(_value(start), before)
+                _value(phi).add_incoming(_value(new), last)
+        return ends[1:]
 
 
-def _tile(vectors, keep):
+def _value(x):
+    return x.value if isinstance(x, Lanes) else x
+
+
+def _product(keep):
     @intrinsic
-    def tile(context, like, a, row, step, rows, steps, b, c, fade):
-        """C[:rows] = A[:rows] B, plus fade C[:rows] if `keep`; rows <= ROWS; all in byte addresses and strides."""
-
+    def tile(context, like, a, row, step, rows, steps, b, c, fade, vectors):
         def codegen(context, builder, signature, args):
-            v = _Vectors(builder, like)
-            _, a, row, step, rows, steps, b, c, fade = args
-            offsets = [VECTOR_BYTES * j for j in range(vectors)]
-            width = _INDEX(VECTOR_BYTES * VECTORS)
-            last = v.at(rows, -1)
-            valid = [builder.select(builder.icmp_signed("<", _INDEX(r), last), _INDEX(r), last) for r in range(ROWS)]
-            a_rows = [v.at(a, builder.mul(r, row)) for r in valid]
-            c_rows = [v.at(c, builder.mul(r, width)) for r in valid]
-
-            before, loop, done = builder.block, builder.append_basic_block("step"), builder.append_basic_block("done")
-            builder.cbranch(builder.icmp_signed(">", steps, _INDEX(0)), loop, done)
-            builder.position_at_end(loop)
-            s, a_at, b_at = (builder.phi(_INDEX) for _ in range(3))
-            sums = [[builder.phi(v.type) for _ in offsets] for _ in valid]
-            b_row = [v.load(v.at(b_at, offset)) for offset in offsets]
-            news = []
-            for a_row, old in zip(a_rows, sums, strict=True):
-                x = v.broadcast(v.at(a_row, a_at))
-                news.append([v.multiply_add(x, y, z) for y, z in zip(b_row, old, strict=True)])
-            nexts = v.at(s, 1), v.at(a_at, step), v.at(b_at, width)
-            for phi, start, new in zip((s, a_at, b_at), (_INDEX(0), _INDEX(0), b), nexts, strict=True):
-                phi.add_incoming(start, before)
-                phi.add_incoming(new, loop)
-            builder.cbranch(builder.icmp_signed("<", nexts[0], steps), loop, done)
-
-            builder.position_at_end(done)
-            results = [[builder.phi(v.type) for _ in offsets] for _ in valid]
-            for r, new in enumerate(news):
-                for j, x in enumerate(new):
-                    for phi in (sums[r][j], results[r][j]):
-                        phi.add_incoming(v.zero, before)
-                        phi.add_incoming(x, loop)
-            if keep:  # all loads come before all stores, for the sake of the repeated row
-                factors = [v.load(v.at(fade, offset)) for offset in offsets]
-                for c_row, result in zip(c_rows, results, strict=True):
-                    olds = [v.load(v.at(c_row, offset)) for offset in offsets]
-                    result[:] = map(v.multiply_add, olds, factors, result)
-            for c_row, result in zip(c_rows, results, strict=True):
-                for x, offset in zip(result, offsets, strict=True):
-                    v.store(x, v.at(c_row, offset))
+            v, vectors = Vectors(builder, like), args[-1]
+            for count in range(1, VECTORS + 1):
+                with builder.if_then(builder.icmp_signed("==", vectors, INDEX(count))):
+                    _emit_tile(v, [VECTOR_BYTES * j for j in range(count)], *args[1:-2], args[-2] if keep else None)
             return context.get_dummy_value()
 
-        return types.void(like, *[types.intp] * 8), codegen
+        return types.void(like, *[types.intp] * 9), codegen
 
-    return tile
+    @njit
+    def multiply(like, a, row, step, rows, steps, b, c, fade, vectors):
+        for r in range(0, rows, ROWS):
+            tile(like, a + r * row, row, step, min(rows - r, ROWS), steps, b, c + r * ROW_BYTES, fade, vectors)
 
-
-_full, _two, _one = (_tile(vectors, False) for vectors in (3, 2, 1))
-_full_kept, _two_kept, _one_kept = (_tile(vectors, True) for vectors in (3, 2, 1))
-
-
-@njit
-def multiply(like, a, row, step, rows, steps, b, c, vectors):
-    """C = A B for a strided A (rows, steps) and the first `vectors` vectors of the rows of B (steps, ...) and C (rows, ...)."""
-    for r in range(0, rows, ROWS):
-        here, left, there = a + r * row, min(rows - r, ROWS), c + r * VECTORS * VECTOR_BYTES
-        if vectors == 3:
-            _full(like, here, row, step, left, steps, b, there, 0)
-        elif vectors == 2:
-            _two(like, here, row, step, left, steps, b, there, 0)
-        else:
-            _one(like, here, row, step, left, steps, b, there, 0)
+    return multiply
 
 
-@njit
-def multiply_onto(like, a, row, step, rows, steps, b, c, fade, vectors):
-    """C = fade C + A B, as `multiply`; `fade` is a row of factors, one a column."""
-    for r in range(0, rows, ROWS):
-        here, left, there = a + r * row, min(rows - r, ROWS), c + r * VECTORS * VECTOR_BYTES
-        if vectors == 3:
-            _full_kept(like, here, row, step, left, steps, b, there, fade)
-        elif vectors == 2:
-            _two_kept(like, here, row, step, left, steps, b, there, fade)
-        else:
-            _one_kept(like, here, row, step, left, steps, b, there, fade)
+def _emit_tile(v, columns, a, row, step, rows, steps, b, c, fade):
+    """IR for at most ROWS rows of A and C, and as many vectors of a row of B and C as there are `columns` (byte offsets)."""
+    last = v.at(rows, -1)
+    valid = [v.builder.select(v.builder.icmp_signed("<", INDEX(r), last), INDEX(r), last) for r in range(ROWS)]
+    a_rows = [v.at(a, v.builder.mul(r, row)) for r in valid]
+    c_rows = [v.at(c, v.builder.mul(r, INDEX(ROW_BYTES))) for r in valid]
+
+    def absorb(a_at, b_at, *sums):
+        b_row = [v.load(v.at(b_at, column)) for column in columns]
+        sums = iter(sums)
+        news = []
+        for a_row in a_rows:
+            x = v.broadcast(v.at(a_row, a_at))
+            news += [next(sums) + x * y for y in b_row]
+        return v.at(a_at, step), v.at(b_at, ROW_BYTES), *news
+
+    zeros = [v.constant(0.0) for _ in a_rows for _ in columns]
+    sums = v.loop(steps, [INDEX(0), b, *zeros], absorb)[2:]
+    there = [v.at(c_row, column) for c_row in c_rows for column in columns]
+    if fade is not None:  # all loads come before all stores, for the sake of the repeated row
+        factors = [v.load(v.at(fade, column)) for column in columns] * ROWS
+        sums = [x + v.load(at) * factor for x, at, factor in zip(sums, there, factors, strict=True)]
+    for x, at in zip(sums, there, strict=True):
+        v.store(x, at)
+
+
+multiply, multiply_onto = _product(keep=False), _product(keep=True)
 
 
 @intrinsic
-def add_transposed(context, like, table, row, c):
-    """C (width, width) += table^T for a square of one vector's width; where the table has -inf, C becomes -inf."""
+def add_transposed(context, like, source, source_row, target, target_row):
+    """Add the transpose of a square of numbers, one vector long and wide, to another; where it has -inf, put -inf."""
 
     def codegen(context, builder, signature, args):
-        v = _Vectors(builder, like)
-        _, table, row, c = args
-        rows = [v.load(v.at(table, builder.mul(row, _INDEX(r)))) for r in range(v.width)]
+        v = Vectors(builder, like)
+        _, source, source_row, target, target_row = args
+        rows = [v.load(v.at(source, builder.mul(source_row, INDEX(r)))) for r in range(v.width)]
         half = v.width // 2
         while half:  # swap the off-diagonal quarters of every square of 2 * half rows
-            low = [x for i in range(v.width) for x in ((i,) if not i & half else (i - half + v.width,))]
-            high = [x for i in range(v.width) for x in ((i + v.width,) if i & half else (i + half,))]
+            low = [i - half + v.width if i & half else i for i in range(v.width)]
+            high = [i + v.width if i & half else i + half for i in range(v.width)]
             for r in range(v.width):
                 if not r & half:
                     x, y = rows[r], rows[r + half]
                     rows[r], rows[r + half] = v.shuffle(x, y, low), v.shuffle(x, y, high)
             half //= 2
-        never = ir.Constant(v.type, [float("-inf")] * v.width)
+        never = v.constant(-math.inf)
         for r, x in enumerate(rows):
-            there = v.at(c, VECTORS * VECTOR_BYTES * r)
-            sum_ = builder.fadd(v.load(there), x)
-            v.store(builder.select(builder.fcmp_ordered("==", x, never), never, sum_), there)
+            there = v.at(target, builder.mul(target_row, INDEX(r)))
+            v.store(x.equals(never).choose(never, v.load(there) + x), there)
         return context.get_dummy_value()
 
-    return types.void(like, types.intp, types.intp, types.intp), codegen
+    return types.void(like, *[types.intp] * 4), codegen
 
 
 @intrinsic
@@ -205,7 +248,7 @@ def take_ticket(context, counter):
     """Add one to the integer at the byte address `counter`, at once for all threads, and give what it was."""
 
     def codegen(context, builder, signature, args):
-        place = builder.inttoptr(args[0], _INDEX.as_pointer())
-        return builder.atomic_rmw("add", place, _INDEX(1), "monotonic")
+        place = builder.inttoptr(args[0], INDEX.as_pointer())
+        return builder.atomic_rmw("add", place, INDEX(1), "monotonic")
 
     return types.intp(types.intp), codegen

@@ -154,7 +154,6 @@ def _merged(batch: tuple[int, ...], steps: list[tuple[int, ...]]) -> list[tuple[
 
 @cupy.memoize(for_each_device=True)
 def _shared_limit() -> int:
-
     attribute = cupy.cuda.runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin
     return cupy.cuda.runtime.deviceGetAttribute(attribute, cupy.cuda.Device().id)
 

@@ -166,7 +166,8 @@ def _built(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> Path:
     if not library.exists():
         part = library.with_suffix(f".{os.getpid()}")
         command = ["g++", *flags, f"-I{SHIM}", "-x", "c++", "-", "-o", str(part)]
-        done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer is not for g++
+        done = subprocess.run(command, input=source, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileError(done.stderr)
         part.replace(library)

@@ -88,6 +88,8 @@ def lowrank_attention(
     if scale is None:
         scale = size["d"] ** -0.5
     weights, _ = softmax_weights(masked_logits(q * scale, k, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
+    if mask is not None or bias is not None:  # what no query sees must not come back as 0 * NaN
+        v = xp.where(xp.any(weights != 0, axis=-2, keepdims=True).mT, v, 0.0)
     return xp.astype(apply(weights, v, rank, xp=xp), dtype, copy=False)
 
 

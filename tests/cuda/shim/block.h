@@ -54,7 +54,7 @@ static int votes_for, votes_published;
 static char launch_tag, block_tags[2], warp_tags[32][2];
 
 // Shared memory, and behind it a strip that must stay as it was.
-constexpr size_t FENCE = 128;
+constexpr size_t FENCE = 4096;
 static char* shared;
 static size_t shared_size;
 

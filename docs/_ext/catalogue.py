@@ -1,0 +1,117 @@
+"""Facts about mechanisms, printed from their records and counted from their text: no table of the documentation is typed.
+
+``{catalogue-table}``                      all mechanisms, a line each
+``{catalogue-facts} window_attention``     everything known of one mechanism
+``{package-tree}``                         the files of the package
+"""
+import inspect
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.util.docutils import SphinxDirective
+
+import factorattn
+from factorattn import CATALOGUE, family, memory_polynomial, time_polynomial
+from factorattn.complexity.polynomial import NotPolynomial
+
+
+class Table(SphinxDirective):
+    """All mechanisms of the catalogue, by family."""
+
+    def run(self):
+        """Print the table."""
+        lines = [
+            "| mechanism | family | time | memory | causal | mask | approximates |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name in sorted(CATALOGUE, key=lambda name: (family(CATALOGUE[name]), name)):
+            record = CATALOGUE[name].mechanism
+            target = f"as {record.knob} grows" if record.approximates else "–"
+            cells = (
+                f"[`{name}`](/attention/{name}.md)",
+                family(CATALOGUE[name]),
+                f"`{tidy(record.time)}`",
+                f"`{tidy(record.memory)}`",
+                record.causal,
+                yes(record.mask),
+                f"{record.approximates.removesuffix('_attention')}, {target}" if record.approximates else target,
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class Facts(SphinxDirective):
+    """The record of one mechanism, and the exact cost of each of its forms."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Print both tables."""
+        f = CATALOGUE[self.arguments[0]]
+        record = f.mechanism
+        default = inspect.signature(f).parameters["form"].default
+        rows = {
+            "family": f"`{family(f)}`",
+            "inputs": f"`{record.inputs}`",
+            "declared time": f"`{tidy(record.time)}`",
+            "declared memory": f"`{tidy(record.memory)}`",
+            "causal": record.causal,
+            "mask and bias": yes(record.mask),
+            "weights sum to one": yes(record.normalised),
+            "paper": f"{{cite:t}}`{record.paper}`",
+        }
+        if record.approximates:
+            rows["approximates"] = f"[`{record.approximates}`](/attention/{record.approximates}.md), better as `{record.knob}` grows"
+        lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
+        lines += ["", "| form | operations | bytes at the peak, float32 |", "|---|---|---|"]
+        for form in record.forms:
+            name = f"`{form}`" + (" (default)" if form == default else "")
+            lines.append(f"| {name} | {polynomial(time_polynomial, f, form)} | {polynomial(memory_polynomial, f, form)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class Tree(Directive):
+    """The folders and source files of the package."""
+
+    def run(self):
+        """Print the tree."""
+        text = "\n".join(tree(Path(factorattn.__file__).parent))
+        return [nodes.literal_block(text, text, language="text")]
+
+
+def tree(folder, indent=""):
+    """The folder's files on one line, and its folders below it."""
+    yield f"{indent}{folder.name}/"
+    inner = indent + "    "
+    for entry in sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name)):
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from tree(entry, inner)
+        elif entry.suffix in (".py", ".cuh"):
+            yield inner + entry.name
+
+
+def polynomial(count, f, form):
+    """The exact polynomial of a form, or why it has none."""
+    try:
+        return f"`{count(f, form=form)}`"
+    except NotPolynomial:
+        return "no polynomial (edges cut tiles); `cost` counts it at any sizes"
+
+
+def tidy(formula):
+    """The declared formula without the signs that are understood."""
+    return formula.replace("**", "^").replace("*", " ")
+
+
+def yes(flag):
+    """A flag in words."""
+    return "yes" if flag else "no"
+
+
+def setup(app):
+    """Register the directives."""
+    app.add_directive("catalogue-table", Table)
+    app.add_directive("catalogue-facts", Facts)
+    app.add_directive("package-tree", Tree)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

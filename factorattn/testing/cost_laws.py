@@ -1,0 +1,46 @@
+"""Laws of cost: what a record declares is what its text does. They need no arrays with values."""
+from collections.abc import Callable
+from fractions import Fraction
+
+from factorattn.complexity.cost import cost
+from factorattn.complexity.formula import monomials
+from factorattn.complexity.polynomial import Polynomial, memory_polynomial, time_polynomial
+from factorattn.interpret.counting import counting
+from factorattn.testing.case import Case
+
+__all__ = ["COST_LAWS", "declared_memory_is_counted", "declared_time_is_counted", "shapes_are_read_without_values"]
+
+
+def declared_time_is_counted(f: Callable) -> None:
+    """The leading monomials of the declared time are those of the exact polynomial of the default form."""
+    _same_growth(f, "time", f.mechanism.time, time_polynomial(f))  # type: ignore[attr-defined]
+
+
+def declared_memory_is_counted(f: Callable) -> None:
+    """The same of the memory held beside the inputs."""
+    _same_growth(f, "memory", f.mechanism.memory, memory_polynomial(f))  # type: ignore[attr-defined]
+
+
+def _same_growth(f: Callable, what: str, formula: str, counted: Polynomial) -> None:
+    declared = Polynomial({monomial: Fraction(1) for monomial in monomials(formula)})
+    if declared.leading() != counted.leading():
+        raise AssertionError(f"{f.__name__}: declares {what} {formula}, but {counted} is counted")
+
+
+def shapes_are_read_without_values(case: Case) -> None:
+    """Every form runs on arrays without values, gives the same shape and dtype, and costs something."""
+    inputs = case.inputs(batch=(2,), dtype="float32")
+    want, xp = case.run(inputs), counting()
+    shapes = {name: xp.empty(v.shape, dtype=v.dtype) if hasattr(v, "shape") else v for name, v in inputs.items()}
+    options = {"causal": case.causal} if case.record.causal == "option" else {}
+    out = case.f(**shapes, **options, form=case.form)
+    if out.shape != want.shape or out.dtype != want.dtype:
+        raise AssertionError(f"{case}: {want.dtype} {want.shape}, but counted as {out.dtype} {out.shape}")
+    counted = cost(case.f, case.sizes, batch=(2,), form=case.form, **options).flops
+    if counted <= 0 or counted != xp.tally.flops:
+        raise AssertionError(f"{case}: costs {counted} operations by sizes, {xp.tally.flops} by arrays")
+
+
+COST_LAWS: dict[str, Callable[[Callable], None]] = {
+    law.__name__: law for law in (declared_time_is_counted, declared_memory_is_counted)
+}
