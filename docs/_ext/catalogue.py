@@ -2,16 +2,11 @@
 
 ``{catalogue-table}``                      all mechanisms, a line each
 ``{catalogue-facts} window_attention``     everything known of one mechanism
-``{package-tree}``                         the files of the package
 """
 import inspect
-from pathlib import Path
 
-from docutils import nodes
-from docutils.parsers.rst import Directive
 from sphinx.util.docutils import SphinxDirective
 
-import factorattn
 from factorattn import CATALOGUE, family, memory_polynomial, time_polynomial
 from factorattn.complexity.polynomial import NotPolynomial
 
@@ -71,26 +66,6 @@ class Facts(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-class Tree(Directive):
-    """The folders and source files of the package."""
-
-    def run(self):
-        """Print the tree."""
-        text = "\n".join(tree(Path(factorattn.__file__).parent))
-        return [nodes.literal_block(text, text, language="text")]
-
-
-def tree(folder, indent=""):
-    """The folder's files on one line, and its folders below it."""
-    yield f"{indent}{folder.name}/"
-    inner = indent + "    "
-    for entry in sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name)):
-        if entry.is_dir() and entry.name != "__pycache__":
-            yield from tree(entry, inner)
-        elif entry.suffix in (".py", ".cuh"):
-            yield inner + entry.name
-
-
 def polynomial(count, f, form):
     """The exact polynomial of a form, or why it has none."""
     try:
@@ -113,5 +88,4 @@ def setup(app):
     """Register the directives."""
     app.add_directive("catalogue-table", Table)
     app.add_directive("catalogue-facts", Facts)
-    app.add_directive("package-tree", Tree)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -136,9 +136,7 @@ def soften(context, like, s, keys):
     def codegen(context, builder, signature, args):
         v = Vectors(builder, like)
         cap, s, keys = args
-        one = builder.insert_element(ir.Constant(v.type, ir.Undefined), cap, ir.IntType(32)(0))
-        one = Lanes(v, one)
-        cap = v.shuffle(one, one, [0] * v.width)
+        cap = v.spread(cap)
 
         def replace(at):
             x = v.load(at) / cap

@@ -18,11 +18,8 @@ __all__ = [
     "VECTOR_BYTES",
     "Lanes",
     "Vectors",
-    "add_transposed",
-    "load",
     "multiply",
     "multiply_onto",
-    "pointer",
     "take_ticket",
 ]
 
@@ -111,18 +108,17 @@ class Vectors:
         self.builder.store(x.value, self.builder.inttoptr(address, self.type.as_pointer())).align = self.bytes
 
     def broadcast(self, address):
-        number = self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
-        one = Lanes(self, self.builder.insert_element(self._none, number, ir.IntType(32)(0)))
+        return self.spread(self.builder.load(self.builder.inttoptr(address, self.element.as_pointer())))
+
+    def spread(self, number):
+        none = ir.Constant(self.type, ir.Undefined)
+        one = Lanes(self, self.builder.insert_element(none, number, ir.IntType(32)(0)))
         return self.shuffle(one, one, [0] * self.width)
 
     def shuffle(self, x, y, lanes):
         """Lane i of the result is lane `lanes[i]` of x, or of y where that is beyond the width."""
         chosen = ir.Constant(ir.VectorType(ir.IntType(32), self.width), lanes)
         return Lanes(self, self.builder.shuffle_vector(x.value, y.value, chosen))
-
-    @property
-    def _none(self):
-        return ir.Constant(self.type, ir.Undefined)
 
     def loop(self, count, starts, body):
         """Run ``states = body(states)`` `count` times, all in registers, and give the last states (`starts` if count <= 0)."""
@@ -195,52 +191,6 @@ def _emit_tile(v, columns, a, row, step, rows, steps, b, c, fade):
 
 
 multiply, multiply_onto = _product(keep=False), _product(keep=True)
-
-
-@intrinsic
-def add_transposed(context, like, source, source_row, target, target_row):
-    """Add the transpose of a square of numbers, one vector long and wide, to another; where it has -inf, put -inf."""
-
-    def codegen(context, builder, signature, args):
-        v = Vectors(builder, like)
-        _, source, source_row, target, target_row = args
-        rows = [v.load(v.at(source, builder.mul(source_row, INDEX(r)))) for r in range(v.width)]
-        half = v.width // 2
-        while half:  # swap the off-diagonal quarters of every square of 2 * half rows
-            low = [i - half + v.width if i & half else i for i in range(v.width)]
-            high = [i + v.width if i & half else i + half for i in range(v.width)]
-            for r in range(v.width):
-                if not r & half:
-                    x, y = rows[r], rows[r + half]
-                    rows[r], rows[r + half] = v.shuffle(x, y, low), v.shuffle(x, y, high)
-            half //= 2
-        never = v.constant(-math.inf)
-        for r, x in enumerate(rows):
-            there = v.at(target, builder.mul(target_row, INDEX(r)))
-            v.store(x.equals(never).choose(never, v.load(there) + x), there)
-        return context.get_dummy_value()
-
-    return types.void(like, *[types.intp] * 4), codegen
-
-
-@intrinsic
-def load(context, like, address):
-    """The number of the type of `like` at a byte address."""
-
-    def codegen(context, builder, signature, args):
-        return builder.load(builder.inttoptr(args[1], context.get_value_type(like).as_pointer()))
-
-    return like(like, types.intp), codegen
-
-
-@intrinsic
-def pointer(context, like, address):
-    """A byte address as a pointer to numbers of the type of `like`, for `numba.carray`."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[1], context.get_value_type(like).as_pointer())
-
-    return types.CPointer(like)(like, types.intp), codegen
 
 
 @intrinsic

@@ -1,33 +1,14 @@
-// Streaming softmax attention in float32: o = softmax(logits) v and the logarithm of its denominator, logits never in memory.
+// Streaming softmax attention in float32: o = softmax(logits) v and the logarithm of the softmax's denominator, without
+// ever holding all logits (the recurrence is told in softmax_attend.py).
 //
 // A block owns ROWS queries of one batch entry and walks over the keys that they may see, KEYS at a time:
 //
-//     stage keys  |  s = q k^T  |  softcap, bias, mask, band  |  w = exp(s - top), rescale  |  stage values  |  o += w v
+//   stage keys | s = q k^T | softcap, bias, mask, band | w = exp(s - top), rescale o | stage values | o += w v
 //
-// Its THREADS threads form groups of LANES neighbours. A group owns ROWS_EACH rows: of s, each lane computes the columns
-// lane, lane + LANES, ...; of o, the columns lane * WIDTH, ... . So a row's maximum and sum are shuffles among LANES lanes,
-// and w passes from the first product to the second through shared memory that only its own group reads.
-// Queries stay in shared memory for the whole walk; keys and values take turns in one buffer, which for HEAD = 128 lets two
-// blocks share a multiprocessor of sm_80.
-//
-// HEAD is the head size that fits q, k and v; columns beyond d or e are zeros. Sizes and strides are 64 bits wide.
-// The text compiles as it is with NVRTC, nvcc and (tests/cuda/shim) g++. ROWS, KEYS and THREADS come from the launch code.
-
-#ifndef SHARED_MEMORY
-#define SHARED_MEMORY(name) extern __shared__ __align__(16) float name[]
-#endif
-
-typedef long long Index;
-
-constexpr int LANES = 16;
-constexpr int ROWS_EACH = ROWS / (THREADS / LANES);
-constexpr int KEYS_EACH = KEYS / LANES;
-constexpr unsigned EVERY_LANE = 0xffffffffu;
-
-// Strides in elements; the same three batch axes for every array, 0 where it broadcasts.
-struct View {
-    Index batch[3], row, column;
-};
+// Groups of LANES threads own rows (register_tile.cuh): a row's maximum and sum are shuffles among them, and weights
+// pass from the first product to the second through shared memory that only their own group reads. Queries stay for the
+// whole walk; keys and values take turns in one buffer, so that for HEAD = 128 two blocks fit on a multiprocessor of
+// sm_80. Batch, rows and strides are 64 bits wide; what lies inside a tile is 32.
 
 struct Problem {
     Index n, m, d, e;
@@ -36,28 +17,12 @@ struct Problem {
     View q, k, v, bias, mask;
 };
 
-template <int W>
-struct alignas(4 * W) Pack {  // moves as one instruction
-    float at[W];
-};
-
-// The layout of shared memory: queries, keys or values, weights.
 template <int HEAD>
-struct Tile {
-    static constexpr int PITCH = HEAD + 4;  // of keys and values: lanes reading a column of keys meet no bank conflict
-    static constexpr int WIDTH = HEAD < 4 * LANES ? HEAD / LANES : 4;
-    static constexpr int PARTS = HEAD / LANES / WIDTH;  // packs of output columns a lane owns
-    static constexpr int BLOCKS = HEAD <= 64 ? 3 : HEAD <= 128 ? 2 : 1;  // that a multiprocessor holds, at least
-    float *q, *kv, *w;
+constexpr int BLOCKS = HEAD <= 64 ? 3 : HEAD <= 128 ? 2 : 1;  // that a multiprocessor holds, at least
 
-    __device__ explicit Tile(float* memory) : q(memory), kv(q + ROWS * HEAD), w(kv + KEYS * PITCH) {}
-};
+constexpr unsigned EVERY_LANE = 0xffffffffu;
 
 __device__ __forceinline__ float minus_infinity() { return __int_as_float(0xff800000); }
-
-// A pair that is not seen weighs -0, which no exponential gives: adding -0 * v changes nothing, and where v is not finite
-// the pair can still be told from one that is seen and weighs +0.
-constexpr unsigned UNSEEN = 0x80000000u;
 
 __device__ __forceinline__ Index offset(const View& x, const Index (&entry)[3]) {
     return entry[0] * x.batch[0] + entry[1] * x.batch[1] + entry[2] * x.batch[2];
@@ -75,89 +40,8 @@ __device__ __forceinline__ float group_sum(float x) {
     return x;
 }
 
-// Copies the first `count` rows of x, times `factor`, to `tile`; zeros elsewhere. Says whether this thread met a NaN or an infinity.
-template <int HEAD, int PITCH, int HEIGHT>
-__device__ __forceinline__ bool stage(float* tile, const float* x, const View& stride, Index count, Index width, float factor) {
-    const bool packed = stride.column == 1 && stride.row % 4 == 0 && width % 4 == 0 &&
-                        reinterpret_cast<unsigned long long>(x) % 16 == 0;
-    bool odd = false;
-#pragma unroll 4
-    for (int t = threadIdx.x; t < HEIGHT * (HEAD / 4); t += THREADS) {
-        const int row = t / (HEAD / 4), column = t % (HEAD / 4) * 4;
-        const float* from = x + row * stride.row + column * stride.column;
-        Pack<4> pack = {};
-        if (row < count) {
-            if (packed) {
-                if (column < width) pack = *reinterpret_cast<const Pack<4>*>(from);
-            } else {
-#pragma unroll
-                for (int c = 0; c < 4; ++c)
-                    if (column + c < width) pack.at[c] = from[c * stride.column];
-            }
-        }
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-            odd |= !(pack.at[c] * 0.f == 0.f);
-            pack.at[c] *= factor;
-        }
-        *reinterpret_cast<Pack<4>*>(tile + row * PITCH + column) = pack;
-    }
-    return odd;
-}
-
-// s = q k^T for the rows of a group and the columns of a lane.
 template <int HEAD>
-__device__ __forceinline__ void multiply_keys(float (&s)[ROWS_EACH][KEYS_EACH], const Tile<HEAD>& tile, int group, int lane) {
-#pragma unroll
-    for (int i = 0; i < ROWS_EACH; ++i)
-#pragma unroll
-        for (int j = 0; j < KEYS_EACH; ++j) s[i][j] = 0.f;
-#pragma unroll 2
-    for (int c = 0; c < HEAD; c += 4) {
-        Pack<4> key[KEYS_EACH];
-#pragma unroll
-        for (int j = 0; j < KEYS_EACH; ++j)
-            key[j] = *reinterpret_cast<const Pack<4>*>(tile.kv + (lane + LANES * j) * Tile<HEAD>::PITCH + c);
-#pragma unroll
-        for (int i = 0; i < ROWS_EACH; ++i) {
-            const Pack<4> query = *reinterpret_cast<const Pack<4>*>(tile.q + (group * ROWS_EACH + i) * HEAD + c);
-#pragma unroll
-            for (int j = 0; j < KEYS_EACH; ++j)
-#pragma unroll
-                for (int x = 0; x < 4; ++x) s[i][j] = fmaf(query.at[x], key[j].at[x], s[i][j]);
-        }
-    }
-}
-
-// o += w v for the rows of a group and the columns of a lane. ODD: some value is not finite, and unseen pairs must be skipped.
-template <int HEAD, bool ODD>
-__device__ __forceinline__ void multiply_values(float (&o)[ROWS_EACH][HEAD / LANES], const Tile<HEAD>& tile, int group, int lane) {
-    constexpr int WIDTH = Tile<HEAD>::WIDTH, PARTS = Tile<HEAD>::PARTS;
-#pragma unroll 1
-    for (int j = 0; j < KEYS; j += 4) {
-        Pack<4> w[ROWS_EACH];
-#pragma unroll
-        for (int i = 0; i < ROWS_EACH; ++i)
-            w[i] = *reinterpret_cast<const Pack<4>*>(tile.w + (group * ROWS_EACH + i) * KEYS + j);
-#pragma unroll
-        for (int x = 0; x < 4; ++x)
-#pragma unroll
-            for (int p = 0; p < PARTS; ++p) {
-                const float* from = tile.kv + (j + x) * Tile<HEAD>::PITCH + (p * LANES + lane) * WIDTH;
-                const Pack<WIDTH> value = *reinterpret_cast<const Pack<WIDTH>*>(from);
-#pragma unroll
-                for (int i = 0; i < ROWS_EACH; ++i) {
-                    if (ODD && __float_as_uint(w[i].at[x]) == UNSEEN) continue;
-#pragma unroll
-                    for (int c = 0; c < WIDTH; ++c)
-                        o[i][p * WIDTH + c] = fmaf(w[i].at[x], value.at[c], o[i][p * WIDTH + c]);
-                }
-            }
-    }
-}
-
-template <int HEAD>
-__global__ void __launch_bounds__(THREADS, Tile<HEAD>::BLOCKS)
+__global__ void __launch_bounds__(THREADS, BLOCKS<HEAD>)
 softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
                const float* __restrict__ bias, const unsigned char* __restrict__ mask,
                float* __restrict__ o, float* __restrict__ lse,
@@ -166,8 +50,8 @@ softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const f
     const Tile<HEAD> tile(memory);
     const int group = threadIdx.x / LANES, lane = threadIdx.x % LANES;
 
-    // Which batch entry and which rows: neighbouring blocks share keys, and the rows that see most keys under a causal band
-    // come first, so that no long block is left to run alone.
+    // Which batch entry and which rows: neighbouring blocks share keys, and the rows that see most keys under a causal
+    // band come first, so that no long block is left to run alone.
     const Index n = problem.n, m = problem.m, e = problem.e;
     const Index tiles = (n + ROWS - 1) / ROWS, block = first_block + blockIdx.x;
     const Index batch = block / tiles, top_row = (tiles - 1 - block % tiles) * ROWS;
@@ -219,7 +103,7 @@ softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const f
                 if (mask && seen) seen = mask[row * problem.mask.row + (left + column) * problem.mask.column];
                 if (bias && seen) {
                     const float added = bias[row * problem.bias.row + (left + column) * problem.bias.column];
-                    seen = added != minus_infinity();  // not left to the sum: a NaN in an excluded key would win
+                    seen = added != minus_infinity();  // not left to the sum: a NaN of an unseen key would win
                     s[i][j] += added;
                 }
                 if (!seen) s[i][j] = minus_infinity();
@@ -248,7 +132,8 @@ softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const f
         }
 
         __syncthreads();  // the keys have been used
-        const bool odd = stage<HEAD, Tile<HEAD>::PITCH, KEYS>(tile.kv, v + left * problem.v.row, problem.v, keys, e, 1.f);
+        const float* values = v + left * problem.v.row;
+        const bool odd = stage<HEAD, Tile<HEAD>::PITCH, KEYS>(tile.kv, values, problem.v, keys, e, 1.f);
         if (__syncthreads_or(odd))
             multiply_values<HEAD, true>(acc, tile, group, lane);
         else

@@ -10,14 +10,14 @@ import numpy as np
 from factorattn.primitives.dispatch import Unsupported
 from factorattn.primitives.pairs import Band
 
-__all__ = ["EXPRESSIONS", "OPTIONS", "softmax_attend"]
+__all__ = ["EXPRESSIONS", "OPTIONS", "softmax_attend", "source"]
 
 ROWS, KEYS, THREADS = 64, 64, 128  # a block's queries, the keys of a tile, the threads that share both
 HEADS = (32, 64, 128, 256)  # head sizes that are compiled for; others are filled up with zeros
 BATCH_AXES = 3  # that the kernel steps through by itself, after neighbours were merged
 GRID_LIMIT = 2**31 - 1  # blocks of one launch
 
-SOURCE = files("factorattn.primitives").joinpath("softmax_attend.cuh")
+SOURCES = ("register_tile.cuh", "softmax_attend.cuh")
 OPTIONS = ("-std=c++17", f"-DROWS={ROWS}", f"-DKEYS={KEYS}", f"-DTHREADS={THREADS}")
 EXPRESSIONS = {head: f"softmax_attend<{head}>" for head in HEADS}
 
@@ -50,8 +50,8 @@ def softmax_attend(
     Raises
     ------
     Unsupported
-        If an array is not float32 (the mask: bool), arrays live on several devices or do not fit together, a head is larger
-        than the device can hold in shared memory, or `scale` or `softcap` is not a number that the kernel knows.
+        If an array is not float32 (the mask: bool), arrays live on several devices or do not fit together, a head
+        is larger than fits into the device's shared memory, or `scale` or `softcap` is not a number of use here.
     """
     _check(q, k, v, scale=scale, softcap=softcap, bias=bias, mask=mask)
     n, m, d, e = q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]
@@ -152,6 +152,11 @@ def _merged(batch: tuple[int, ...], steps: list[tuple[int, ...]]) -> list[tuple[
     return axes
 
 
+def source() -> str:
+    """The CUDA text of the kernel."""
+    return "".join(files("factorattn.primitives").joinpath(name).read_text() for name in SOURCES)
+
+
 @cupy.memoize(for_each_device=True)
 def _shared_limit() -> int:
     attribute = cupy.cuda.runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin
@@ -161,7 +166,7 @@ def _shared_limit() -> int:
 @cupy.memoize(for_each_device=True)
 def _kernel(head: int) -> Any:
     """The compiled instance for a head size; only what is called is compiled."""
-    module = cupy.RawModule(code=SOURCE.read_text(), options=OPTIONS, name_expressions=(EXPRESSIONS[head],))
+    module = cupy.RawModule(code=source(), options=OPTIONS, name_expressions=(EXPRESSIONS[head],))
     kernel = module.get_function(EXPRESSIONS[head])
     kernel.max_dynamic_shared_size_bytes = _shared_bytes(head)
     return kernel

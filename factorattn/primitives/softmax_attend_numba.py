@@ -9,31 +9,24 @@ for all, and a key that a query does not see adds exact zeros: how queries are g
 no bit of a result.
 """
 import math
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
-from numba import carray, config, get_num_threads, njit, prange, uint8
+from numba import config, get_num_threads, njit, prange
 
+from factorattn.primitives import exponential_numba, lanes_numba, register_tile_numba
 from factorattn.primitives.dispatch import Unsupported
 from factorattn.primitives.exponential_numba import soften, weigh
-from factorattn.primitives.register_tile_numba import (
-    ROW_BYTES,
-    VECTOR_BYTES,
-    VECTORS,
-    add_transposed,
-    load,
-    multiply,
-    multiply_onto,
-    pointer,
-    take_ticket,
-)
+from factorattn.primitives.lanes_numba import add_matrix, set_apart, write_matrix, write_number
+from factorattn.primitives.register_tile_numba import ROW_BYTES, VECTOR_BYTES, multiply, multiply_onto, take_ticket
 
 __all__ = ["softmax_attend"]
 
 CHUNK = 192  # keys; their logits fill most of a first-level cache
 GROUPS = 4  # lanes groups of queries that share a chunk of keys while it is in the second-level cache
-_FASTMATH = {"contract"}  # multiply-adds; NaN and infinity keep their meaning
 _Q, _K, _V, _BIAS, _MASK, _O, _LSE = range(7)
 _team = Lock()  # Numba's own threading layer runs one parallel region at a time
 
@@ -69,7 +62,7 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
         (none if mask is None else mask, (n, m)),
     ]
     batch = np.broadcast_shapes(*(x.shape[:-2] for x, _ in tables))
-    o, lse = np.empty((*batch, n, e), dtype), np.empty((*batch, n), dtype)
+    o, lse = np.zeros((*batch, n, e), dtype), np.empty((*batch, n), dtype)
     tables += [(o, (n, e)), (lse[..., None], (n, 1))]
     views = [np.broadcast_to(x, (*batch, *shape)) for x, shape in tables]
     addresses = np.stack([_addresses(x) for x in views])  # (7, members)
@@ -98,197 +91,145 @@ def _addresses(x):
     return out.reshape(-1)
 
 
-@njit(parallel=True, nogil=True, cache=True)
-def _attend(addresses, strides, problem, scale, softcap, tickets, threads):
-    for _ in prange(threads):
-        _draw(addresses, strides, problem, scale, softcap, tickets.ctypes.data)
+def _compiled(sources):
+    """The loop over all blocks. Numba's cache looks at this file only; the closure makes it look at `sources` too."""
+
+    def attend(addresses, strides, problem, scale, softcap, tickets, threads):
+        _ = sources
+        for _ in prange(threads):
+            _draw(addresses, strides, problem, scale, softcap, tickets.ctypes.data)
+
+    try:
+        return njit(parallel=True, nogil=True, cache=True)(attend)
+    except RuntimeError:  # nowhere to write a cache
+        return njit(parallel=True, nogil=True)(attend)
 
 
 @njit
-def _scratch(like, rows):
-    """Rows of lanes, from a cache line on."""
-    lanes = ROW_BYTES // like.itemsize
-    room = np.empty(rows * lanes + 64 // like.itemsize, like.dtype)
-    start = -room.ctypes.data % 64 // like.itemsize
-    return room[start : start + rows * lanes].reshape(rows, lanes)
-
-
-@njit(fastmath=_FASTMATH)
 def _draw(addresses, strides, p, scale, softcap, tickets):
     """Draw blocks of queries and attend for them until none is left."""
-    like = np.zeros(1, np.asarray(scale).dtype)
-    lanes, width = ROW_BYTES // like.itemsize, VECTOR_BYTES // like.itemsize
-    d, e = -(-p.d // width) * width, -(-p.e // width) * width  # room for whole squares
-    q, o, s, t = (
-        _scratch(like, p.groups * d),
-        _scratch(like, p.groups * e),
-        _scratch(like, CHUNK),
-        _scratch(like, 3 * p.groups),
-    )
-    table = np.empty((width, CHUNK), like.dtype)
-    blocks = -(-p.n // (lanes * p.groups))
+    one = np.ones(1, np.asarray(scale).dtype)
+    width = VECTOR_BYTES // one.itemsize
+    d, e = -(-p.d // width) * width, -(-p.e // width) * width  # whole squares
+    q, o = _scratch(one, p.groups * d), _scratch(one, p.groups * e)  # Q^T and O^T, group below group
+    s, t = _scratch(one, CHUNK), _scratch(one, p.groups * 3)  # S^T; maximum, sum and fade of each group
+    square, seen = np.empty((width, width), one.dtype), np.empty((width, width), np.uint8)
+    blocks = -(-p.n // (q.shape[1] * p.groups))
     while True:
         ticket = take_ticket(tickets)
         if ticket >= blocks * addresses.shape[1]:
             break
         at = addresses[:, ticket // blocks]
-        first = ticket % blocks * lanes * p.groups
-        rows = min(lanes * p.groups, p.n - first)
-        _gather(at, strides, p, scale, first, rows, q, table)
-        if not _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, table, False):
-            _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, table, True)
-        _scatter(at, strides, p, scale, first, rows, o, t, table)
+        first = ticket % blocks * q.shape[1] * p.groups
+        rows = min(q.shape[1] * p.groups, p.n - first)
+        q[:] = 0
+        for i in range(0, rows, q.shape[1]):
+            x, row, column = _corner(at, strides, _Q, first + i, 0)
+            add_matrix(q[i // q.shape[1] * d :], scale, square, x, row, column, min(q.shape[1], rows - i), p.d)
+        for careful in range(2):
+            if _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, square, seen, careful):
+                break
+        for i in range(0, rows, q.shape[1]):
+            _finish(at, strides, p, first + i, min(q.shape[1], rows - i), o[i // q.shape[1] * e :], t[i // q.shape[1] * 3 :], square)
 
 
-@njit(fastmath=_FASTMATH)
-def _gather(at, strides, p, scale, first, rows, q, table):
-    """Q^T, scaled, one below the other for all groups; zeros fill up the lanes."""
-    lanes, width = q.shape[1], table.shape[0]
-    d = q.shape[0] // p.groups
-    q[:] = 0
-    for i in range(0, rows, width):
-        for c in range(0, p.d, CHUNK):
-            count = min(CHUNK, p.d - c)
-            for r in range(width):
-                if i + r < rows:
-                    _copy(table[r, :count], at[_Q] + (first + i + r) * strides[_Q, 0] + c * strides[_Q, 1], strides[_Q, 1])
-                    for x in range(count):
-                        table[r, x] *= scale
-                else:
-                    table[r] = 0
-            for x in range(0, count, width):
-                add_transposed(scale, table.ctypes.data + x * table.itemsize, table.strides[0],
-                               q.ctypes.data + (i // lanes * d + c + x) * ROW_BYTES + i % lanes * q.itemsize, ROW_BYTES)
+@njit
+def _scratch(one, rows):
+    """Rows of lanes, from a cache line on."""
+    lanes = ROW_BYTES // one.itemsize
+    room = np.empty(rows * lanes + 64 // one.itemsize, one.dtype)
+    start = -room.ctypes.data % 64 // one.itemsize
+    return room[start : start + rows * lanes].reshape(rows, lanes)
 
 
-@njit(fastmath=_FASTMATH)
-def _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, table, careful):
-    """Pass all keys by a block of queries; say whether it is done. If not, a value that is not finite must be kept apart.
+@njit
+def _corner(at, strides, which, i, j):
+    """Byte address of entry (i, j) of one of the tables, and its byte strides."""
+    row, column = strides[which]
+    return at[which] + i * row + j * column, row, column
 
-    0 * NaN is NaN: a bad value also reaches queries that do not see its key. Such values are rare and cost nothing unless the
-    output shows one; then the block is done over with care.
+
+@njit
+def _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, square, seen, careful):
+    """Pass all keys by a block of queries; say whether that did it.
+
+    0 * NaN is NaN: a value that is not finite also reaches queries that do not see its key. Such values are rare, and cost
+    nothing until an output shows one; the block is then done over with care, which keeps them apart.
     """
     lanes = q.shape[1]
     d, e = q.shape[0] // p.groups, o.shape[0] // p.groups
     clean = np.empty((CHUNK if careful else 0, p.e), q.dtype)
+    guarded = p.biased or p.masked
     o[:] = 0
     for g in range(p.groups):
         t[3 * g], t[3 * g + 1] = -np.inf, 0
-    begin, end, _ = _seen(p, first, first + rows)
-    partial = p.biased or p.masked
+    begin, end, _, _ = _visible(p, first, first + rows)
     for grid in range(begin // CHUNK * CHUNK, end, CHUNK):
         for g in range(-(-rows // lanes)):
-            top = first + g * lanes  # the group's first query
-            count = min(lanes, first + rows - top)
+            top, count = first + g * lanes, min(lanes, rows - g * lanes)
             vectors = -(-count * q.itemsize // VECTOR_BYTES)
-            start, stop, full = _seen(p, top, top + count)
+            start, stop, from_all, to_all = _visible(p, top, top + count)
             start, stop = max(start, grid), min(stop, grid + CHUNK)
             keys = stop - start
             if keys <= 0:
                 continue
-            partial = partial or start < full[0] or stop > full[1]
-            state = t[3 * g :].ctypes.data
-            keys_at = at[_K] + start * strides[_K, 0]
-            multiply(scale, keys_at, strides[_K, 0], strides[_K, 1], keys, p.d, q[g * d :].ctypes.data, s.ctypes.data, 0, vectors)
+            x, row, column = _corner(at, strides, _K, start, 0)
+            multiply(scale, x, row, column, keys, p.d, q[g * d :].ctypes.data, s.ctypes.data, 0, vectors)
             if p.capped:
                 soften(softcap, s.ctypes.data, keys)
-            if p.biased or p.masked:
-                _add_tables(at, strides, p, top, count, start, keys, s, table)
-            if start < full[0] or stop > full[1]:
+            if p.biased:
+                x, row, column = _corner(at, strides, _BIAS, top, start)
+                add_matrix(s, square.dtype.type(1), square, x, row, column, count, keys)
+            if p.masked:
+                x, row, column = _corner(at, strides, _MASK, top, start)
+                add_matrix(s, square.dtype.type(1), seen, x, row, column, count, keys)
+            if start < from_all or stop > to_all:
+                guarded = True
                 for j in range(keys):  # key start + j is seen by queries start + j - hi ... start + j - lo
                     s[j, : max(start + j - p.hi - top, 0)] = -np.inf
                     s[j, max(start + j - p.lo + 1 - top, 0) :] = -np.inf
-            v_at, v_row, v_column = at[_V] + start * strides[_V, 0], strides[_V, 0], strides[_V, 1]
+            x, row, column = _corner(at, strides, _V, start, 0)
             if careful:
-                _set_apart(v_at, v_row, v_column, s[:keys], o[g * e : g * e + p.e], clean)
-                v_at, v_row, v_column = clean.ctypes.data, clean.strides[0], clean.strides[1]
-            weigh(scale, s.ctypes.data, keys, state, state + ROW_BYTES, state + 2 * ROW_BYTES, vectors)
-            multiply_onto(scale, v_at, v_column, v_row, p.e, keys, s.ctypes.data, o[g * e :].ctypes.data, state + 2 * ROW_BYTES, vectors)
-    if careful or not partial:
-        return True
+                set_apart(x, row, column, s[:keys], o[g * e : g * e + p.e], clean)
+                x, row, column = clean.ctypes.data, clean.strides[0], clean.strides[1]
+            state = t[3 * g :].ctypes.data
+            fade = state + 2 * ROW_BYTES
+            weigh(scale, s.ctypes.data, keys, state, state + ROW_BYTES, fade, vectors)
+            multiply_onto(scale, x, column, row, p.e, keys, s.ctypes.data, o[g * e :].ctypes.data, fade, vectors)
+    return careful or not guarded or _finite(o, e, p, rows)
+
+
+@njit
+def _finite(o, e, p, rows):
     for g in range(p.groups):
-        for c in range(p.e):
-            for i in range(min(lanes, rows - g * lanes)):
-                if not np.isfinite(o[g * e + c, i]):
+        for c in range(g * e, g * e + p.e):
+            for i in range(min(o.shape[1], rows - g * o.shape[1])):
+                if not np.isfinite(o[c, i]):
                     return False
     return True
 
 
 @njit
-def _seen(p, first, last):
-    """The range of keys that some query from `first` to `last` sees, and that which all of them see."""
+def _visible(p, first, last):
+    """The range of keys that some query from `first` up to `last` sees, then that which all of them see."""
     start = min(max(first + p.lo, 0), p.m)
     stop = max(min(last + p.hi, p.m), start)
-    return start, stop, (last - 1 + p.lo, first + p.hi + 1)
+    return start, stop, last - 1 + p.lo, first + p.hi + 1
 
 
 @njit
-def _copy(out, address, step):
-    if step == out.itemsize:
-        row = carray(pointer(out.dtype.type(0), address), out.size)
-        for j in range(out.size):
-            out[j] = row[j]
-    else:
-        for j in range(out.size):
-            out[j] = load(out.dtype.type(0), address + j * step)
-
-
-@njit
-def _add_tables(at, strides, p, top, count, start, keys, s, table):
-    """Add the bias to the logits s (keys, lanes), and -inf where the mask is False."""
-    width = table.shape[0]
-    for i in range(0, count, width):
-        for r in range(min(width, count - i)):
-            row, query = table[r, :keys], top + i + r
-            if p.biased:
-                _copy(row, at[_BIAS] + query * strides[_BIAS, 0] + start * strides[_BIAS, 1], strides[_BIAS, 1])
-            else:
-                row[:] = 0
-            if p.masked:
-                address, step = at[_MASK] + query * strides[_MASK, 0] + start * strides[_MASK, 1], strides[_MASK, 1]
-                if step == 1:
-                    seen = carray(pointer(uint8(0), address), keys)
-                    for j in range(keys):
-                        row[j] = row[j] if seen[j] else -np.inf
-                else:
-                    for j in range(keys):
-                        row[j] = row[j] if load(uint8(0), address + j * step) else -np.inf
-        for j in range(0, keys, width):
-            add_transposed(s[0, 0], table[0, j:].ctypes.data, table.strides[0], s[j, i:].ctypes.data, ROW_BYTES)
-
-
-@njit
-def _set_apart(v, row, column, logits, o, clean):
-    """Copy values with zeros for those that are not finite, and add these to the outputs of the queries that see their keys."""
-    for j in range(logits.shape[0]):
-        for c in range(o.shape[0]):
-            value = load(clean.dtype.type(0), v + j * row + c * column)
-            clean[j, c] = value if np.isfinite(value) else 0
-            if not np.isfinite(value):
-                for i in range(o.shape[1]):
-                    if logits[j, i] != -np.inf:
-                        o[c, i] += value
-
-
-@njit(fastmath=_FASTMATH)
-def _scatter(at, strides, p, scale, first, rows, o, t, table):
-    """Divide by the sums and write the outputs and the log-sum-exps."""
-    lanes, width = o.shape[1], table.shape[0]
-    e = o.shape[0] // p.groups
+def _finish(at, strides, p, first, rows, o, t, square):
+    """Divide by the sums, and write the outputs and log-sum-exps of one group."""
     for i in range(rows):
-        top, total = t[i // lanes * 3, i % lanes], t[i // lanes * 3 + 1, i % lanes]
-        row = carray(pointer(scale, at[_LSE] + (first + i) * strides[_LSE, 0]), 1)
-        row[0] = top + math.log(total) if total != 0 else top
-        t[i // lanes * 3 + 2, i % lanes] = 1 / total if total != 0 else 0
-    for i in range(0, rows, width):
-        for c in range(0, p.e, CHUNK):
-            count = min(CHUNK, p.e - c)
-            table[:, :] = 0
-            for x in range(0, count, width):
-                add_transposed(scale, o[i // lanes * e + c + x, i % lanes :].ctypes.data, ROW_BYTES,
-                               table[0, x:].ctypes.data, table.strides[0])
-            for r in range(min(width, rows - i)):
-                out = carray(pointer(scale, at[_O] + (first + i + r) * strides[_O, 0] + c * strides[_O, 1]), count)
-                factor = t[(i + r) // lanes * 3 + 2, (i + r) % lanes]
-                for x in range(count):
-                    out[x] = table[r, x] * factor
+        x, _, _ = _corner(at, strides, _LSE, first + i, 0)
+        top, total = t[0, i], t[1, i]
+        t[2, i] = 1 / total if total != 0 else 0
+        write_number(top + math.log(total) if total != 0 else top, x)
+    for c in range(p.e):
+        for i in range(o.shape[1]):
+            o[c, i] *= t[2, i]
+    x, row, _ = _corner(at, strides, _O, first, 0)
+    write_matrix(o, square, x, row, rows, p.e)
+
+
+_attend = _compiled(crc32(b"".join(Path(x.__file__).read_bytes() for x in (exponential_numba, lanes_numba, register_tile_numba))))

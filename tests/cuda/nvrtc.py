@@ -44,7 +44,9 @@ def load() -> ctypes.CDLL:
     return ctypes.CDLL(library)
 
 
-def compile_cubin(source: str, expressions: tuple[str, ...], arch: str, options: tuple[str, ...] = ()) -> dict[str, Usage]:
+def compile_cubin(
+    source: str, expressions: tuple[str, ...], arch: str, options: tuple[str, ...] = ()
+) -> dict[str, Usage]:
     """Compile template instances to machine code.
 
     Parameters

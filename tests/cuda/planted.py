@@ -1,6 +1,6 @@
-"""Run `softmax_attend` with edits in its CUDA source and say whether its values stay right: ``python planted.py ORDER EDITS``.
+"""Does an edit of the CUDA source of `softmax_attend` make its values wrong?  ``python planted.py ORDER EDITS``.
 
-Exit status: 0 nothing was noticed, 3 wrong values, 4 the shim refused (deadlock, shared memory); a sanitizer has its own.
+Exit status: 0 nothing noticed, 3 wrong values, 4 the shim refused (deadlock, shared memory); sanitizers have their own.
 """
 import json
 import sys
@@ -17,14 +17,15 @@ WRONG, REFUSED = 3, 4
 
 
 def cases():
-    """Arguments that reach every branch: tails of tiles, several tiles, a band, a mask with blind rows, poison, odd addresses."""
+    """Arguments for every branch: tails, several tiles, a band, a mask with blind rows, poison, odd addresses."""
     rng = np.random.default_rng(0)
     for n, m, d, e, options in (
         (77, 141, 40, 33, {"band": (None, 20)}),
         (128, 192, 32, 64, {}),
         (70, 90, 64, 64, {"mask": rng.random((70, 90)) < 0.3, "softcap": 2.0}),
     ):
-        q, k, v = (rng.standard_normal((rows, 4 + width)).astype(np.float32) for rows, width in ((n, d), (m, d), (m, e)))
+        stores = ((n, d + 4), (m, d + 4), (m, e + 4))
+        q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in stores)
         if "mask" in options:
             options["mask"][5], options["mask"][::2, 8] = False, False
             v[8] = np.nan

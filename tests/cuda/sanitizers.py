@@ -21,8 +21,8 @@ _OPTIONS = {
 
 
 def _library(sanitizer: str) -> str:
-    name = _LIBRARY[sanitizer]
-    return subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+    command = ["g++", f"-print-file-name={_LIBRARY[sanitizer]}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def missing(sanitizer: str) -> str:

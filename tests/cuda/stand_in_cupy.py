@@ -1,7 +1,8 @@
-"""A strict stand-in for the part of CuPy that kernels and their tests use: NumPy's memory, kernels run by g++ (`stand_in_kernels`).
+"""A strict stand-in for the part of CuPy that kernels and their tests use: NumPy's memory, kernels compiled by g++.
 
-Stricter than CuPy where that finds bugs: nothing is converted to or from NumPy unasked, fresh memory is full of NaN, and a
-kernel refuses arguments of the wrong width. `LAUNCHES` remembers every launch. `installed()` puts it in CuPy's place.
+Stricter than CuPy where that finds bugs: nothing is converted to or from NumPy unasked, fresh memory is full of NaN,
+and a kernel refuses arguments of the wrong width. `LAUNCHES` remembers every launch; `installed()` puts it in CuPy's
+place; `stand_in_kernels` compiles and launches, `stand_in_devices` has devices and streams.
 """
 import sys
 from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ class ndarray:
         return ndarray(np.asarray(self._host[_to_host(key)]), self.device)
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array.")
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
 
     def __len__(self) -> int:
         return len(self._host)
@@ -150,7 +151,7 @@ def memoize(for_each_device: bool = False) -> Callable:
 
 
 class _Namespace(ModuleType):
-    """The array API on stand-in arrays, for references: NumPy's functions with their arguments and results carried over."""
+    """The array API on stand-in arrays, for references: NumPy's functions, arguments and results carried over."""
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(array_api_compat.numpy, name)
@@ -172,7 +173,7 @@ _namespace = _Namespace("array_api_compat.cupy")
 
 @contextmanager
 def installed() -> Iterator[ModuleType]:
-    """Stand in for CuPy, and for its array API namespace, for a ``with`` block; modules that met it are forgotten after."""
+    """Stand in for CuPy and its array API namespace in a ``with`` block; modules that met it are forgotten after."""
     names = {"cupy": sys.modules[__name__], "array_api_compat.cupy": _namespace}
     before = {name: sys.modules.get(name) for name in names}
     _forget_importers()

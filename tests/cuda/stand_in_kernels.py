@@ -1,4 +1,4 @@
-"""`RawModule` and `RawKernel` on the CPU: the same source through g++ and shim/, the same checks that a launch meets."""
+"""`RawModule` and `RawKernel` on the CPU: the same source through g++ and shim/, the same checks as at a launch."""
 import ctypes
 import hashlib
 import os
@@ -116,7 +116,8 @@ class RawKernel:
         if np.prod(block) > BLOCK_THREADS:
             raise LaunchError(f"CUDA_ERROR_INVALID_VALUE: block {block}")
         if shared_mem > self._shared_limit:
-            raise LaunchError(f"CUDA_ERROR_INVALID_VALUE: {shared_mem} bytes of shared memory, {self._shared_limit} asked for")
+            asked = self._shared_limit
+            raise LaunchError(f"CUDA_ERROR_INVALID_VALUE: {shared_mem} bytes of shared memory, limit {asked}")
         values = self._values(args)
         pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
         failed = self._launch(_three(grid), _three(block), ctypes.c_size_t(shared_mem), pointers, ctypes.c_uint(_order))
@@ -166,7 +167,7 @@ def _built(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> Path:
     if not library.exists():
         part = library.with_suffix(f".{os.getpid()}")
         command = ["g++", *flags, f"-I{SHIM}", "-x", "c++", "-", "-o", str(part)]
-        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer is not for g++
+        environment = {**os.environ, "LD_PRELOAD": ""}  # a sanitizer is not for g++
         done = subprocess.run(command, input=source, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileError(done.stderr)

@@ -1,4 +1,4 @@
-"""Every name of CuPy that the package or its stand-in uses exists in the real CuPy, which can be imported without a GPU."""
+"""What the package or its stand-in uses of CuPy exists in the real one, which can be imported without a GPU."""
 import ast
 import functools
 import importlib.util

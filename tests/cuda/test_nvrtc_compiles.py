@@ -1,9 +1,9 @@
-"""Every shipped kernel compiles for every architecture we name, spills nothing and stays under its ceiling of registers."""
+"""Every shipped kernel compiles for every architecture named here, without spills, under a ceiling of registers."""
 import nvrtc
 import pytest
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-# What 64 K registers leave each of a block's 128 threads if a multiprocessor is to hold 3, 3, 2 and 1 blocks, at most 255.
+# What 64 K registers leave each of a block's 128 threads if 3, 3, 2 and 1 blocks share a multiprocessor.
 REGISTERS = {32: 168, 64: 168, 128: 255, 256: 255}
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing() or "NVRTC is there")
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing() or
 def test_it_compiles_without_spills_under_its_ceiling_of_registers(head, arch):
     from factorattn.primitives import softmax_attend_cupy as kernel
 
-    expression = kernel.EXPRESSIONS[head]
-    used = nvrtc.compile_cubin(kernel.SOURCE.read_text(), (expression,), arch, (*kernel.OPTIONS, "-ftz=true"))[expression]
+    expression, options = kernel.EXPRESSIONS[head], (*kernel.OPTIONS, "-ftz=true")  # which CuPy adds
+    used = nvrtc.compile_cubin(kernel.source(), (expression,), arch, options)[expression]
     assert used.spilled == 0
     assert used.stack == 0
     assert used.registers <= REGISTERS[head]

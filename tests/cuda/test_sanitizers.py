@@ -9,9 +9,7 @@ CHOSEN = "not 65535 and not order-reverse and not order-7 and not inf"
 
 
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
-def test_the_kernels_pass_under_the_sanitizer(gpu, sanitizer):
-    if gpu is not None:
-        pytest.skip("sanitizers watch the stand-in, which a GPU makes unnecessary")
+def test_the_kernels_pass_under_the_sanitizer(sanitizer):
     if why := sanitizers.missing(sanitizer):
         pytest.skip(why)
     done = sanitizers.run(sanitizer, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", CHOSEN, TESTS)

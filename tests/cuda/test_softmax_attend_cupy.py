@@ -11,6 +11,7 @@ from factorattn.testing.tolerance import ROUNDING
 FIRST, SECOND = 64, 128  # one tile of queries or keys, two tiles
 SIZES = [(1, 1), (1, 200), (FIRST - 1, FIRST), (FIRST, FIRST - 1), (FIRST + 1, FIRST + 1), (131, SECOND + 3)]
 HEADS = [(1, 1), (5, 3), (32, 32), (33, 64), (64, 20), (100, 128), (128, 4), (40, 130), (256, 256)]
+OPTIONS = list(itertools.product((None, 1.5), (False, True), (False, True)))
 BANDS = {"open": (None, None), "causal": (None, 7), "window": (-20, 3), "ahead": (30, None), "far": (10**30, 10**31)}
 
 
@@ -41,7 +42,8 @@ def assert_agrees(got, expected, length):
         assert x.shape == y.shape, name
         finite = np.isfinite(y)
         np.testing.assert_array_equal(x[~finite], y[~finite], err_msg=name)
-        largest = max(np.abs(y[finite]).max(initial=0), 1 if name == "lse" else 0)  # lse is an exponent: its error is absolute
+        least = 1 if name == "lse" else 0  # lse is an exponent: its error is absolute
+        largest = np.abs(y[finite]).max(initial=least)
         error = np.abs(x[finite] - y[finite]).max(initial=0)
         assert error <= ROUNDING(np.float32, length) * largest, f"{name}: {error:.2e} beside {largest:.2e}"
 
@@ -61,7 +63,7 @@ def test_it_agrees_around_the_edges_of_tiles(cupy, n, m, d, e):
 
 @pytest.mark.usefixtures("thread_order")
 @pytest.mark.parametrize("band", BANDS.values(), ids=BANDS.keys())
-@pytest.mark.parametrize(("softcap", "biased", "masked"), list(itertools.product((None, 1.5), (False, True), (False, True))))
+@pytest.mark.parametrize(("softcap", "biased", "masked"), OPTIONS)
 def test_every_combination_of_options_agrees(cupy, softcap, biased, masked, band):
     q, k, v, bias = draw((3, 70, 24), (3, 90, 24), (3, 90, 36), (3, 70, 90))
     mask = np.random.default_rng(1).random((3, 70, 90)) < 0.3 if masked else None
@@ -80,7 +82,7 @@ def test_bias_and_mask_broadcast(cupy, shape):
         ((5, 8), (7, 8), (3, 7, 8)),
         ((2, 1, 5, 8), (3, 7, 8), (2, 3, 7, 8)),
         ((2, 3, 4, 5, 8), (2, 3, 1, 7, 8), (2, 3, 1, 7, 8)),  # grouped queries
-        ((2, 1, 2, 1, 2, 5, 8), (1, 3, 1, 2, 1, 7, 8), (2, 3, 1, 1, 2, 7, 8)),  # more axes than the kernel steps through
+        ((2, 1, 2, 1, 2, 5, 8), (1, 3, 1, 2, 1, 7, 8), (2, 3, 1, 1, 2, 7, 8)),  # more axes than the kernel has
     ],
 )
 def test_batch_axes_broadcast(cupy, q, k, v):

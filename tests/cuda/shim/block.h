@@ -1,5 +1,5 @@
-// Runs the threads of a block in turn, each until it waits: at a barrier for its block, at a warp operation for its warp.
-// When none can run, those whose partners have all arrived are let go; if there are none, the kernel is deadlocked.
+// Runs the threads of a block in turn, each until it waits: at a barrier for its block, at a warp operation for its
+// warp. When none can run, those whose partners have all arrived are let go; if there are none, it is a deadlock.
 #pragma once
 
 #include "fiber.h"
@@ -49,8 +49,8 @@ static const void* body_argument;
 // A vote at a barrier: gathered while threads arrive, published when they are let go.
 static int votes_for, votes_published;
 
-// Two tags in turn: were there one, a thread that has already reached the next barrier would seem ordered before one that
-// is only leaving this one, and the race between them would go unnoticed.
+// Two tags in turn: were there one, a thread that has already reached the next barrier would seem ordered before one
+// that is only leaving this one, and the race between them would go unnoticed.
 static char launch_tag, block_tags[2], warp_tags[32][2];
 
 // Shared memory, and behind it a strip that must stay as it was.
@@ -62,8 +62,8 @@ inline void fail(const std::string& what) {
     if (!error.empty()) return;
     char where[160];
     const uint3 thread = current ? current->index : uint3{};
-    snprintf(where, sizeof where, " [block %u,%u,%u thread %u,%u,%u]", block_index.x, block_index.y, block_index.z, thread.x,
-             thread.y, thread.z);
+    snprintf(where, sizeof where, " [block %u,%u,%u thread %u,%u,%u]", block_index.x, block_index.y, block_index.z,
+             thread.x, thread.y, thread.z);
     error = what + where;
 }
 
@@ -125,7 +125,9 @@ SHIM_UNSEEN inline bool release_barrier() {
 }
 
 SHIM_UNSEEN inline int count(State state) {
-    return int(std::count_if(threads.begin(), threads.end(), [=](const Thread& thread) { return thread.state == state; }));
+    int number = 0;
+    for (const Thread& thread : threads) number += thread.state == state;
+    return number;
 }
 
 SHIM_UNSEEN inline bool run_block(unsigned order, std::mt19937& random) {
@@ -151,7 +153,8 @@ SHIM_UNSEEN inline bool run_block(unsigned order, std::mt19937& random) {
             moved = true;
         }
         current = nullptr;
-        for (int first = 0; first < size; first += 32) moved |= release_lanes(&threads[first], std::min(32, size - first));
+        for (int first = 0; first < size; first += 32)
+            moved |= release_lanes(&threads[first], std::min(32, size - first));
         if (!moved && !release_barrier()) {
             char what[160];
             snprintf(what, sizeof what, "deadlock: %d threads at a barrier, %d at a warp operation, %d done",
@@ -175,7 +178,8 @@ inline void resize(size_t size) {
     for (size_t i = old; i < size; ++i) create(threads[i].fiber);
 }
 
-inline bool run_grid(dim3 blocks, dim3 size, size_t bytes, unsigned order, void (*call)(const void*), const void* argument) {
+inline bool run_grid(dim3 blocks, dim3 size, size_t bytes, unsigned order, void (*call)(const void*),
+                     const void* argument) {
     grid = blocks, block = size, body = call, body_argument = argument;
     error.clear();
     barriers = 0;

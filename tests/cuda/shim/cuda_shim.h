@@ -10,9 +10,9 @@
 // block.h      the scheduler: barriers, warp operations, thread orders, deadlocks, shared memory
 // language.h   what CUDA adds to C++: keywords, shuffles, votes, intrinsics
 //
-// It is stricter than a GPU: reading uninitialised shared memory gives NaN, writing past its end is an error, and so is a
-// barrier or a warp operation that not all of its threads reach. It says nothing of speed, of blocks that race with each
-// other, or of the last bits of approximate intrinsics.
+// It is stricter than a GPU: reading uninitialised shared memory gives NaN, writing past its end is an error, and so is
+// a barrier or a warp operation that not all of its threads reach. It says nothing of speed, of blocks that race with
+// each other, or of the last bits of approximate intrinsics.
 #pragma once
 
 #include "block.h"
@@ -40,10 +40,12 @@ private:
 };
 
 template <class... Args>
-int launch(void (*kernel)(Args...), const unsigned* grid, const unsigned* block, size_t shared, void** arguments, unsigned order) {
+int launch(void (*kernel)(Args...), const unsigned* grid, const unsigned* block, size_t shared, void** arguments,
+           unsigned order) {
     const Call<Args...> call{kernel, arguments};
     const auto body = [](const void* call) { static_cast<const Call<Args...>*>(call)->run(); };
-    return run_grid({grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared, order, body, &call) ? 0 : 1;
+    const dim3 blocks(grid[0], grid[1], grid[2]), threads(block[0], block[1], block[2]);
+    return run_grid(blocks, threads, shared, order, body, &call) ? 0 : 1;
 }
 
 // The size of every parameter, and how many there are.
@@ -61,8 +63,8 @@ const int* parameter_sizes(void (*)(Args...), int* count) {
 SHIM_API inline __attribute__((used)) const char* shim_error() { return shim::error.c_str(); }
 SHIM_API inline __attribute__((used)) long long shim_barriers() { return shim::barriers; }
 
-#define SHIM_EXPORT(entry, ...)                                                                                            \
-    SHIM_API int entry(const unsigned* grid, const unsigned* block, size_t shared, void** arguments, unsigned order) {     \
-        return shim::launch(&__VA_ARGS__, grid, block, shared, arguments, order);                                          \
-    }                                                                                                                      \
+#define SHIM_EXPORT(entry, ...)                                                                                       \
+    SHIM_API int entry(const unsigned* grid, const unsigned* block, size_t shared, void** arguments, unsigned order) { \
+        return shim::launch(&__VA_ARGS__, grid, block, shared, arguments, order);                                     \
+    }                                                                                                                 \
     SHIM_API const int* entry##_sizes(int* count) { return shim::parameter_sizes(&__VA_ARGS__, count); }

@@ -1,4 +1,4 @@
-// A fiber is a stack and a saved stack pointer. Switching costs fifteen instructions on x86-64, a system call elsewhere.
+// A fiber is a stack and a saved stack pointer. Switching costs 15 instructions on x86-64, a system call elsewhere.
 // AddressSanitizer must know which stack is in use, ThreadSanitizer which fiber: both are told at every switch.
 #pragma once
 
@@ -19,7 +19,7 @@ void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* tag);
 void __tsan_release(void* tag);
 }
-#define SHIM_UNSEEN __attribute__((no_sanitize("thread")))  // the shim's own bookkeeping is not the kernel's memory traffic
+#define SHIM_UNSEEN __attribute__((no_sanitize("thread")))  // the shim's own bookkeeping is no traffic of the kernel's
 #else
 #define SHIM_UNSEEN
 #endif

@@ -1,0 +1,178 @@
+"""The catalogue holds every mechanism, and every field of a record is true."""
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import factorattn
+from factorattn import attention
+from factorattn.attention import CATALOGUE
+from factorattn.catalogue import Mechanism, family, find, mechanism
+from factorattn.complexity import monomials
+from factorattn.contract import parse, sample
+
+RECORD = {
+    "inputs": "x: n d",
+    "forms": ("only",),
+    "time": "n*d",
+    "memory": "n",
+    "causal": "never",
+    "mask": False,
+    "normalised": True,
+    "paper": "none2000",
+}
+FAMILIES = Path(attention.__file__).parent
+BIBLIOGRAPHY = Path(__file__).parent.parent / "docs" / "references.bib"
+every_mechanism = pytest.mark.parametrize("f", CATALOGUE.values(), ids=CATALOGUE.keys())
+
+
+def letters(f):
+    return {letter for item in parse(f.mechanism.inputs) for letter in item.axes}
+
+
+def test_the_catalogue_is_what_the_package_exports_in_order():
+    assert list(CATALOGUE) == attention.__all__ == sorted(attention.__all__)
+    assert all(getattr(attention, name) is f for name, f in CATALOGUE.items())
+    assert all(getattr(factorattn, name) is f for name, f in CATALOGUE.items())
+
+
+def test_the_catalogue_cannot_be_changed():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        CATALOGUE["new_attention"] = len
+
+
+def test_every_mechanism_that_some_file_defines_is_in_the_catalogue():
+    found = {
+        name: f
+        for module in pkgutil.walk_packages(attention.__path__, "factorattn.attention.")
+        for name, f in vars(importlib.import_module(module.name)).items()
+        if inspect.isfunction(f) and hasattr(f, "mechanism") and f.__module__ == module.name
+    }
+    assert found == dict(CATALOGUE)
+
+
+@every_mechanism
+def test_a_mechanism_is_called_after_its_file(f):
+    assert f.__name__ == f.__module__.rpartition(".")[2] + "_attention"
+    assert CATALOGUE[f.__name__] is f
+
+
+@every_mechanism
+def test_the_family_is_the_folder_of_the_file(f):
+    assert Path(inspect.getsourcefile(f)).parent == FAMILIES / family(f)
+
+
+@every_mechanism
+def test_the_words_of_a_record_are_among_those_allowed(f):
+    record = f.mechanism
+    assert record.causal in ("never", "option", "always")
+    assert type(record.mask) is type(record.normalised) is bool
+    assert re.fullmatch(r"[a-z]+\d{4}[a-z]*", record.paper)
+
+
+@every_mechanism
+def test_what_is_approximated_is_in_the_catalogue_and_a_letter_of_the_contract_says_how_well(f):
+    record = f.mechanism
+    assert (record.approximates is None) == (record.knob is None)
+    if record.approximates is not None:
+        assert record.approximates in CATALOGUE
+        assert record.approximates != f.__name__
+        assert record.knob in letters(f)
+
+
+@every_mechanism
+def test_declared_costs_are_formulas_in_letters_of_the_contract(f):
+    for formula in (f.mechanism.time, f.mechanism.memory):
+        used = {letter for monomial in monomials(formula) for letter, _ in monomial}
+        assert used
+        assert used <= letters(f)
+
+
+@every_mechanism
+def test_the_contract_names_parameters_and_those_left_out_default_to_none(f):
+    parameters = inspect.signature(f).parameters
+    for item in parse(f.mechanism.inputs):
+        default = parameters[item.name].default
+        if item.optional:
+            assert default is None
+        elif item.kind == "array":
+            assert default is inspect.Parameter.empty
+
+
+@every_mechanism
+def test_the_record_tells_which_options_there_are(f):
+    parameters = inspect.signature(f).parameters
+    assert ("causal" in parameters) == (f.mechanism.causal == "option")
+    assert ("mask" in parameters) == ("bias" in parameters) == f.mechanism.mask
+    assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+@every_mechanism
+def test_the_forms_of_the_record_are_those_that_can_be_asked_for(f):
+    forms = f.mechanism.forms
+    assert len(set(forms)) == len(forms) >= 1
+    parameters = inspect.signature(f).parameters
+    if "form" not in parameters:
+        assert len(forms) == 1
+        return
+    assert parameters["form"].default in forms
+    sizes = {letter: 8 if letter in "nm" else 2 for letter in letters(f)}
+    arguments = sample(f.mechanism.inputs, np.random.default_rng(0), optional=False, **sizes)
+    with pytest.raises(ValueError, match=r"^form must be ") as caught:
+        f(**arguments, form="no such form")
+    listed = str(caught.value).removeprefix("form must be ").partition(", got ")[0]
+    assert sorted(listed.split(" or ")) == sorted(map(repr, forms))
+
+
+@every_mechanism
+def test_the_paper_is_in_the_bibliography(f):
+    if not BIBLIOGRAPHY.exists():
+        pytest.skip("the tests run without the documentation beside them")
+    assert re.search(rf"^@\w+\{{{f.mechanism.paper},", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_the_decorator_attaches_the_record_and_returns_the_very_function():
+    def f(x):
+        return x
+
+    assert mechanism(**RECORD)(f) is f
+    assert f.mechanism == Mechanism(**RECORD)
+    assert (f.mechanism.approximates, f.mechanism.knob) == (None, None)
+
+
+def test_every_field_of_a_record_passes_through_the_decorator():
+    fields = {**RECORD, "approximates": "softmax_attention", "knob": "d"}
+    assert dataclasses.asdict(mechanism(**fields)(lambda x: x).mechanism) == fields
+
+
+def test_a_record_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError, match="time"):
+        Mechanism(**RECORD).time = "1"
+
+
+@every_mechanism
+def test_a_mechanism_is_found_by_its_name_and_by_its_short_name(f):
+    assert find(f.__name__) is find(f.__name__.removesuffix("_attention")) is f
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    told = "mechanism must be in the catalogue, got 'sofmax_attention'; did you mean softmax_attention"
+    with pytest.raises(ValueError, match=f"^{told}"):
+        find("sofmax_attention")
+
+
+@pytest.mark.parametrize("f", CATALOGUE)
+def test_a_short_name_with_one_letter_missing_is_answered_with_the_right_one(f):
+    short = f.removesuffix("_attention")
+    with pytest.raises(ValueError, match=rf"did you mean .*\b{f}\b"):
+        find(short[:1] + short[2:])
+
+
+def test_a_name_like_no_other_is_answered_with_the_whole_catalogue():
+    with pytest.raises(ValueError, match="did you mean " + re.escape(" or ".join(CATALOGUE)) + r"\?$"):
+        find("0123456789")
