@@ -44,6 +44,7 @@ bibtex_reference_style = "author_year"
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "gallery/auto",
+    "ignore_pattern": r"__init__\.py|gallery/auto/",
     "within_subsection_order": "FileNameSortKey",
     "plot_gallery": True,
     "download_all_examples": False,

@@ -5,7 +5,7 @@ from types import MappingProxyType
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -65,6 +65,7 @@ class TestParse:
             Item("picks", "positions", ("g", "n"), batched=False, optional=False),
         )
 
+    @settings(deadline=None)
     @given(st.lists(items(), min_size=1, max_size=5))
     def test_whatever_can_be_written_is_read_back(self, wanted):
         assert parse(", ".join(map(written, wanted))) == tuple(wanted)
@@ -208,6 +209,7 @@ class TestCheck:
         torch = pytest.importorskip("torch")
         assert check("x: n d", x=torch.empty((2, 3), device="meta"))[1] == {"n": 2, "d": 3}
 
+    @settings(deadline=None)
     @given(st.data())
     def test_batches_are_accepted_just_where_they_broadcast(self, data):
         q, k, v = (data.draw(batches) for _ in range(3))
@@ -220,6 +222,7 @@ class TestCheck:
         else:
             check(ATTENTION, **arguments)
 
+    @settings(deadline=None)
     @given(hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3))
     def test_batches_that_broadcast_are_accepted(self, shapes):
         q, k, v = shapes.input_shapes
@@ -228,6 +231,7 @@ class TestCheck:
 
 
 class TestSample:
+    @settings(deadline=None)
     @given(st.data(), batches, st.booleans())
     def test_a_sample_satisfies_its_contract_and_has_the_sizes_asked_for(self, data, batch, optional):
         sizes = {letter: data.draw(st.integers(1, 6)) for letter in "ndrw"}
@@ -239,6 +243,7 @@ class TestSample:
         assert xp is array_api_compat.numpy
         assert size == (sizes if optional else {letter: sizes[letter] for letter in "ndwg"})
 
+    @settings(deadline=None)
     @given(st.data(), st.sampled_from(["q", "k", "v"]), st.integers(0, 1))
     def test_one_axis_too_long_is_refused_unless_no_other_argument_has_it(self, data, name, axis):
         sizes = {letter: data.draw(st.integers(1, 6)) for letter in "nmde"}

@@ -1,6 +1,6 @@
 """
-Cost from a thousand tokens to a hundred million
-================================================
+Cost from a thousand tokens to sixteen million
+==============================================
 
 Operations and memory of every mechanism as a sequence grows, read off the mechanisms' own text. Nothing is computed: the arrays
 have shapes and no values.
@@ -21,17 +21,24 @@ counts = {
 # %%
 # The streaming form of exact attention needs no more memory than the linear mechanisms do. What grows is its time.
 
-figure, (time, memory) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-for marker, (name, costs) in zip("osD^vP", counts.items(), strict=True):
-    label = name.removesuffix("_attention")
-    time.loglog(lengths, [c.flops for c in costs], marker=marker, markersize=4, base=2, label=label)
-    memory.loglog(lengths, [c.peak / 2**20 for c in costs], marker=marker, markersize=4, base=2)
-dense = [cost(CATALOGUE["softmax_attention"], {**fixed, "n": n, "m": n}, form="dense").peak / 2**20 for n in lengths]
-memory.loglog(lengths, dense, color="0.4", linestyle="--", base=2, label="softmax, dense form")
-time.set(yscale="log", xlabel="length $n = m$", title="operations")
-memory.set(yscale="log", xlabel="length $n = m$", title="MiB held beside the inputs, float32")
-for axis in (time, memory):
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+series = {
+    "operations": {name: [c.flops for c in costs] for name, costs in counts.items()},
+    "MiB held beside the inputs, float32": {name: [c.peak / 2**20 for c in costs] for name, costs in counts.items()},
+}
+series["MiB held beside the inputs, float32"]["softmax, dense form"] = [
+    cost(CATALOGUE["softmax_attention"], {**fixed, "n": n, "m": n}, form="dense").peak / 2**20 for n in lengths
+]
+for axis, (title, curves) in zip(axes, series.items(), strict=True):
+    ends = {}  # curves that end within 50% of each other share a label
+    for name, values in sorted(curves.items(), key=lambda item: item[1][-1]):
+        axis.plot(lengths, values, marker="." if "dense" not in name else "", linestyle="--" if "dense" in name else "-")
+        end = next((end for end in ends if values[-1] < 1.5 * end), values[-1])
+        ends.setdefault(end, []).append(name.removesuffix("_attention"))
+    for end, names in ends.items():
+        axis.annotate(", ".join(names), (lengths[-1], end), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+    axis.set_xscale("log", base=2)
+    axis.set(yscale="log", xlabel="length $n = m$", title=title)
     axis.grid(which="major", color="0.92")
-handles = [sum(pair, []) for pair in zip(*(axis.get_legend_handles_labels() for axis in (time, memory)), strict=True)]
-figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
 plt.show()

@@ -38,7 +38,7 @@ weights = {
 # %%
 # Rows are queries, columns keys. The colours of all panels are the same.
 
-figure, axes = plt.subplots(2, 4, figsize=(10, 5.6), layout="constrained", sharex=True, sharey=True)
+figure, axes = plt.subplots(2, 4, figsize=(10, 5), layout="constrained", sharex=True, sharey=True)
 for axis, (title, p) in zip(axes.flat, weights.items(), strict=True):
     picture = axis.imshow(p, vmin=0, vmax=0.06, cmap="magma_r", interpolation="nearest")
     axis.set_title(title, fontsize=10)

@@ -37,6 +37,8 @@ def band_seen(rows: slice, cols: slice, band: Band, *, device: Any, xp: Any) -> 
 
 def softmax_weights(logits: Any, *, xp: Any) -> tuple[Any, Any]:
     """Softmax over keys and the log-sum-exp: (..., n, m) -> (..., n, m), (..., n, 1). A row of -inf gives zeros and -inf."""
+    if logits.shape[-1] == 0:
+        return logits, xp.full((*logits.shape[:-1], 1), -xp.inf, dtype=logits.dtype, device=logits.device)
     top = finite_top(xp.max(logits, axis=-1, keepdims=True), xp=xp)  # (..., n, 1)
     weights = xp.exp(logits - top)
     total = xp.sum(weights, axis=-1, keepdims=True)  # (..., n, 1)

@@ -1,8 +1,8 @@
 // Tiles of queries, keys, values and weights: staged in shared memory, multiplied in registers. Float32.
 //
-// A block's THREADS threads form groups of LANES neighbours; a group owns ROWS_EACH rows. Of s = q k^T each lane computes
-// the columns lane, lane + LANES, ...; of o = w v the packs of columns lane, lane + LANES, ... . Both products thus keep a
-// block of results in registers, read each operand in packs of up to four, and meet no bank conflicts.
+// A block's THREADS threads form groups of LANES neighbours; a group owns ROWS_EACH rows. Of s = q k^T each lane
+// computes the columns lane, lane + LANES, ...; of o = w v the packs of columns lane, lane + LANES, ... . Both products
+// thus keep a block of results in registers, read each operand in packs of up to four, and meet no bank conflicts.
 //
 // HEAD is the size that d and e are filled up to with zeros. ROWS, KEYS and THREADS come from the launch code, which
 // puts this text before a kernel's own. It compiles as it is with NVRTC, nvcc and (tests/cuda/shim) g++.

@@ -20,7 +20,6 @@ __all__ = [
     "Vectors",
     "multiply",
     "multiply_onto",
-    "take_ticket",
 ]
 
 
@@ -191,14 +190,3 @@ def _emit_tile(v, columns, a, row, step, rows, steps, b, c, fade):
 
 
 multiply, multiply_onto = _product(keep=False), _product(keep=True)
-
-
-@intrinsic
-def take_ticket(context, counter):
-    """Add one to the integer at the byte address `counter`, at once for all threads, and give what it was."""
-
-    def codegen(context, builder, signature, args):
-        place = builder.inttoptr(args[0], INDEX.as_pointer())
-        return builder.atomic_rmw("add", place, INDEX(1), "monotonic")
-
-    return types.intp(types.intp), codegen

@@ -84,11 +84,12 @@ softmax_attend(const float* __restrict__ q, const float* __restrict__ k, const f
         float s[ROWS_EACH][KEYS_EACH];
         multiply_keys<HEAD>(s, tile, group, lane);
 
-        if (softcap > 0.f)
+        if (softcap > 0.f) {
 #pragma unroll
             for (int i = 0; i < ROWS_EACH; ++i)
 #pragma unroll
                 for (int j = 0; j < KEYS_EACH; ++j) s[i][j] = softcap * tanhf(s[i][j] / softcap);
+        }
 
         // The band seen from this tile: pair (row, column) is inside if lo <= column - row <= hi.
         const int lo = int(max(problem.lo - (left - top_row), Index(-ROWS)));

@@ -10,25 +10,25 @@ no bit of a result.
 """
 import math
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from numba import config, get_num_threads, njit, prange
+from numba import config, get_num_threads, njit
 
 from factorattn.primitives import exponential_numba, lanes_numba, register_tile_numba
 from factorattn.primitives.dispatch import Unsupported
 from factorattn.primitives.exponential_numba import soften, weigh
 from factorattn.primitives.lanes_numba import add_matrix, set_apart, write_matrix, write_number
-from factorattn.primitives.register_tile_numba import ROW_BYTES, VECTOR_BYTES, multiply, multiply_onto, take_ticket
+from factorattn.primitives.register_tile_numba import ROW_BYTES, VECTOR_BYTES, multiply, multiply_onto
+from factorattn.primitives.threads_numba import run_on_threads, take_ticket
 
 __all__ = ["softmax_attend"]
 
 CHUNK = 192  # keys; their logits fill most of a first-level cache
-GROUPS = 4  # lanes groups of queries that share a chunk of keys while it is in the second-level cache
+GROUPS = 4  # of lanes of queries that share a chunk of keys while it is in the second-level cache
+PAIRS = 2**22  # multiply-adds that another thread is worth waking for
 _Q, _K, _V, _BIAS, _MASK, _O, _LSE = range(7)
-_team = Lock()  # Numba's own threading layer runs one parallel region at a time
 
 
 class _Problem(NamedTuple):
@@ -52,6 +52,8 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
         raise Unsupported(f"the kernel takes one dtype, got {q.dtype}, {k.dtype} and {v.dtype}")
     if q.dtype.type not in (np.float32, np.float64) or not q.dtype.isnative:
         raise Unsupported(f"the kernel computes in native float32 and float64, got {q.dtype}")
+    if mask is not None and mask.dtype != np.bool_:
+        raise Unsupported(f"the kernel takes a mask of booleans, got {mask.dtype}")
     dtype, (n, d), (m, e) = q.dtype, q.shape[-2:], v.shape[-2:]
     none = np.zeros((1, 1), dtype)
     tables = [
@@ -70,16 +72,14 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
 
     lo, hi = (side * (n + m) if bound is None else bound for side, bound in zip((-1, 1), band, strict=True))
     lo, hi = min(max(lo, -n - m), n + m), min(max(hi, -n - m), n + m)
-    with _team:
-        threads = get_num_threads()
-        for groups in (GROUPS, 2, 1):  # fewer where there would be no blocks for all threads
-            rows = groups * ROW_BYTES // dtype.itemsize
-            blocks = addresses.shape[1] * -(-n // rows)
-            if blocks >= 4 * threads:
-                break
-        problem = _Problem(n, m, d, e, lo, hi, bias is not None, mask is not None, softcap is not None, groups)
-        numbers = dtype.type(scale), dtype.type(1 if softcap is None else softcap)
-        _attend(addresses, strides, problem, *numbers, np.zeros(1, np.intp), min(threads, blocks))
+    for groups in (GROUPS, 2, 1):  # fewer where there would not be enough blocks for all threads
+        blocks = addresses.shape[1] * -(-n * dtype.itemsize // (groups * ROW_BYTES))
+        if blocks >= 4 * get_num_threads():
+            break
+    problem = _Problem(n, m, d, e, lo, hi, bias is not None, mask is not None, softcap is not None, groups)
+    numbers = dtype.type(scale), dtype.type(1 if softcap is None else softcap)
+    threads = min(blocks, 1 + addresses.shape[1] * n * m * (d + e) // PAIRS)
+    run_on_threads(_attend, addresses, strides, problem, *numbers, np.zeros(1, np.intp), at_most=threads)
     return o, lse
 
 
@@ -92,17 +92,16 @@ def _addresses(x):
 
 
 def _compiled(sources):
-    """The loop over all blocks. Numba's cache looks at this file only; the closure makes it look at `sources` too."""
+    """The loop over blocks. Numba's cache looks at this file only; the closure makes it look at `sources` too."""
 
-    def attend(addresses, strides, problem, scale, softcap, tickets, threads):
+    def attend(addresses, strides, problem, scale, softcap, tickets):
         _ = sources
-        for _ in prange(threads):
-            _draw(addresses, strides, problem, scale, softcap, tickets.ctypes.data)
+        _draw(addresses, strides, problem, scale, softcap, tickets.ctypes.data)
 
     try:
-        return njit(parallel=True, nogil=True, cache=True)(attend)
+        return njit(nogil=True, cache=True)(attend)
     except RuntimeError:  # nowhere to write a cache
-        return njit(parallel=True, nogil=True)(attend)
+        return njit(nogil=True)(attend)
 
 
 @njit

@@ -157,6 +157,20 @@ def nonsense_is_refused(case: Case) -> None:
     _raises(case, lambda: case.call(inputs, form="no such form"), ValueError, "form must be")
 
 
+def nothing_in_gives_nothing_out(case: Case) -> None:
+    """No queries give no rows, no keys give rows of zeros, no batch gives no batch; none of them fails."""
+    inputs, length = case.inputs(batch=(2,)), case.sizes["n"]
+    owners = case.arrays_with("n")
+    alone = len(owners) == 1  # queries have an axis of their own
+    for letter, rows in (("n", 0), ("m", length)) if alone else (("n", 0),):
+        empty = {name: np.take(inputs[name], [], axis=axis) for name, axis in case.arrays_with(letter).items()}
+        none = {name: () for name, value in inputs.items() if isinstance(value, tuple)}
+        out = case.run({**inputs, **empty, **none})
+        case.close(out, np.zeros((2, rows, case.sizes["e"])), f"no {letter}")
+    out = case.run({name: value[:0] if isinstance(value, np.ndarray) else value for name, value in inputs.items()})
+    case.close(out, np.zeros((0, length, case.sizes["e"])), "no batch")
+
+
 def _raises(case: Case, call: Callable[[], object], error: type[Exception], word: str) -> None:
     try:
         call()
@@ -188,5 +202,6 @@ LAWS: dict[str, Callable[[Case], None]] = {
         inputs_are_left_alone,
         kind_of_array_is_kept,
         nonsense_is_refused,
+        nothing_in_gives_nothing_out,
     )
 }

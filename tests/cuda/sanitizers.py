@@ -9,6 +9,7 @@ __all__ = ["FLAGS", "missing", "run"]
 
 FLAGS = {
     "plain": "-O2",
+    "portable": "-O2 -DSHIM_PORTABLE",  # fibers as on other processors than x86-64
     "address": "-O1 -g -fsanitize=address,alignment -fno-sanitize-recover=alignment",
     "thread": "-O1 -g -fsanitize=thread",
 }
@@ -29,7 +30,7 @@ def missing(sanitizer: str) -> str:
     """Why a sanitizer cannot be used here, or an empty string."""
     if shutil.which("g++") is None:
         return "no g++ to run kernels on the CPU"
-    if sanitizer != "plain" and not Path(_library(sanitizer)).is_absolute():
+    if sanitizer in _LIBRARY and not Path(_library(sanitizer)).is_absolute():
         return f"g++ has no {_LIBRARY[sanitizer]}"
     return ""
 

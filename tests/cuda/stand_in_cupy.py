@@ -68,7 +68,7 @@ class ndarray:
     def __getitem__(self, key: Any) -> "ndarray":
         return ndarray(np.asarray(self._host[_to_host(key)]), self.device)
 
-    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
 
     def __len__(self) -> int:

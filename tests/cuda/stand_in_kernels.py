@@ -161,8 +161,8 @@ def _built(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> Path:
     source = f'#include "cuda_shim.h"\n#line 1 "kernel.cu"\n{code}\n{exports}\n'
     flags = (*FLAGS, *OPTIMIZE.split(), *options)
     everything = [source, *flags, *(path.read_text() for path in sorted(SHIM.glob("*.h")))]
-    folder = Path(tempfile.gettempdir()) / "factorattn-shim"
-    folder.mkdir(exist_ok=True)
+    folder = Path(tempfile.gettempdir()) / f"factorattn-shim-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     library = folder / f"{hashlib.sha256(chr(0).join(everything).encode()).hexdigest()[:24]}.so"
     if not library.exists():
         part = library.with_suffix(f".{os.getpid()}")

@@ -2,8 +2,10 @@
 import numpy as np
 import pytest
 
+from factorattn.attention.exact.softmax import softmax_attention
 from factorattn.primitives.dispatch import Unsupported, explain, kernels
 from factorattn.primitives.softmax_attend import softmax_attend
+from factorattn.testing.tolerance import ROUNDING
 
 
 def arrays(cupy, *shapes):
@@ -128,3 +130,15 @@ def test_what_is_declined_runs_the_reference_and_says_so(cupy):
     q, k, v = (cupy.asarray(x.get().astype(np.float64)) for x in same(cupy))
     (choice,) = explain(lambda: softmax_attend(q, k, v, scale=1.0))
     assert str(choice) == "softmax_attend -> reference (q is float64, the kernel takes float32)"
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"window": 3}, {"softcap": 2.0}], ids=str)
+def test_the_public_mechanism_reaches_the_kernel(cupy, options):
+    q, k, v = arrays(cupy, (2, 5, 8), (2, 7, 8), (2, 7, 4))
+    with kernels("require") as log:
+        o = softmax_attention(q, k, v, **options)
+    assert [str(choice) for choice in log] == ["softmax_attend -> softmax_attend_cupy"]
+    wide = [x.get().astype(np.float64) for x in (q, k, v)]
+    with kernels("off"):
+        expected = softmax_attention(*wide, **options)
+    np.testing.assert_allclose(o.get(), expected, rtol=0, atol=ROUNDING(np.float32, 7 + 8) * np.abs(expected).max())

@@ -37,10 +37,11 @@ def check_pairs(mask: Any | None, bias: Any | None, n: int, m: int, *, q: Any, x
 
 def band_of(causal: bool, window: int | tuple[int | None, int | None] | None, beside: int) -> Band:
     """The band lo <= j - i <= hi that causality and window leave."""
-    left, right = window if isinstance(window, tuple) else (window, window)
-    for side in (left, right):
-        if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 0):
-            raise ValueError(f"window must be a non-negative integer or a pair (left, right) of them or None, got {window!r}")
+    sides = window if isinstance(window, tuple) else (window, window)
+    wrong = any(side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 0) for side in sides)
+    if len(sides) != 2 or wrong:
+        raise ValueError(f"window must be a non-negative integer or a pair (left, right) of them or None, got {window!r}")
+    left, right = sides
     if causal:
         right = 0
     return None if left is None else beside - left, None if right is None else beside + right

@@ -8,14 +8,45 @@ exponential size stay in range.
 """
 from typing import Any
 
+import numpy as np
+
+from factorattn.contract import choose
 from factorattn.primitives.causal_scan import causal_scan, empty_state, gather_keys
 from factorattn.primitives.pairs import band_seen, finite_top, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["FORMS", "chunked", "parallel", "recurrent"]
+__all__ = ["kernel_attend"]
 
 
-def parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+def kernel_attend(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, form: str, xp: Any) -> Any:
+    """Attend with weights e^s_j f_i . g_j.
+
+    Parameters
+    ----------
+    f : array, shape (..., n, r)
+        Features of the queries.
+    g : array, shape (..., m, r)
+        Features of the keys.
+    v : array, shape (..., m, e)
+    log_scale : array, shape (..., m, 1), optional
+        The log scales s_j; zero if left out.
+    causal : bool
+        Query i sees keys ``j <= i + m - n`` only.
+    form : {"parallel", "chunked", "recurrent"}
+
+    Returns
+    -------
+    o : array, shape (..., n, e)
+        Zeros where a query sees no key.
+    """
+    attend = choose(FORMS, form=form)
+    if g.shape[-2] == 0:
+        batch = np.broadcast_shapes(f.shape[:-2], g.shape[:-2], v.shape[:-2])
+        return xp.zeros((*batch, f.shape[-2], v.shape[-1]), dtype=v.dtype, device=v.device)
+    return attend(f, g, v, log_scale=log_scale, causal=causal, xp=xp)
+
+
+def _parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """The definition: every pair."""
     n, m = f.shape[-2], g.shape[-2]
     seen = band_seen(slice(0, n), slice(0, m), (None, m - n), device=v.device, xp=xp) if causal else None
@@ -26,34 +57,34 @@ def parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp:
     if seen is not None:
         weights = xp.where(seen, weights, 0.0)
     numerator = weigh(weights, v, guarded=causal, xp=xp)  # (..., n, e)
-    return divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
+    return _divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
 
 
-def chunked(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+def _chunked(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """Sums over keys first; causal ones chunk by chunk."""
     if causal:
-        return divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
+        return _divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
     if log_scale is not None:
         g = g * xp.exp(log_scale - xp.max(log_scale, axis=-2, keepdims=True))  # (..., m, r)
     numerator = f @ (g.mT @ v)  # (..., n, e)
-    return divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
+    return _divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
 
 
-def recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
+def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """One key at a time into a state of constant size: how a decoder runs it."""
     if causal:
-        return divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
+        return _divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
 
     def add(state, keys):
         return gather_keys(state, g[..., keys, :], v[..., keys, :], None if log_scale is None else log_scale[..., keys, :], xp=xp), None
 
     (outer, total, _), _ = scan_tiles(add, empty_state(g, v, xp=xp), 0, g.shape[-2], 1, xp=xp)
-    return divide(f @ outer, f @ total.mT, xp=xp)
+    return _divide(f @ outer, f @ total.mT, xp=xp)
 
 
-def divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
+def _divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
     """Normalise rows; one that sees no key, or none of whose weights are in range, is zero."""
     return numerator / xp.where(denominator == 0, 1.0, denominator)
 
 
-FORMS = {"parallel": parallel, "chunked": chunked, "recurrent": recurrent}
+FORMS = {"parallel": _parallel, "chunked": _chunked, "recurrent": _recurrent}

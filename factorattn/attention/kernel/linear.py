@@ -4,9 +4,9 @@
 """
 from typing import Any
 
-from factorattn.attention.kernel.engine import FORMS
+from factorattn.attention.kernel.engine import kernel_attend
 from factorattn.catalogue import mechanism
-from factorattn.contract import check, choose, working_precision
+from factorattn.contract import check, working_precision
 
 __all__ = ["linear_attention"]
 
@@ -58,9 +58,8 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
     arXiv:2006.16236
     """
     xp, _ = check(INPUTS, q=q, k=k, v=v)
-    attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    o = attend(_elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, xp=xp)
+    o = kernel_attend(_elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, form=form, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 

@@ -7,7 +7,7 @@ The estimate of each weight is unbiased; the quotient of two estimates is not, a
 import math
 from typing import Any
 
-from factorattn.attention.kernel.engine import FORMS
+from factorattn.attention.kernel.engine import kernel_attend
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.features import FEATURES, orthogonal_gaussian
@@ -87,7 +87,7 @@ def performer_attention(
     Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1 and Algorithm 1. arXiv:2009.14794
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
-    attend, phi = choose(FORMS, form=form), choose(FEATURES, features=features)
+    phi = choose(FEATURES, features=features)
     if scale is None:
         scale = size["d"] ** -0.5
     elif not scale > 0:
@@ -100,7 +100,7 @@ def performer_attention(
     dtype, (q, k, v, omega) = working_precision(q, k, v, omega, xp=xp)
     f, _ = phi(q * scale**0.5, omega, xp=xp)  # (..., n, r); its log scale cancels in the quotient
     g, log_scale = phi(k * scale**0.5, omega, xp=xp)  # (..., m, r), (..., m, 1)
-    o = attend(f, g, v, log_scale=log_scale, causal=causal, xp=xp)
+    o = kernel_attend(f, g, v, log_scale=log_scale, causal=causal, form=form, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 

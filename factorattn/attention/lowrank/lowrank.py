@@ -90,6 +90,8 @@ def lowrank_attention(
     weights, _ = softmax_weights(masked_logits(q * scale, k, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
     if mask is not None or bias is not None:  # what no query sees must not come back as 0 * NaN
         v = xp.where(xp.any(weights != 0, axis=-2, keepdims=True).mT, v, 0.0)
+    if 0 in weights.shape:
+        return xp.astype(weights @ v, dtype, copy=False)
     return xp.astype(apply(weights, v, rank, xp=xp), dtype, copy=False)
 
 

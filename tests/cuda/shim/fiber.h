@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <sys/mman.h>
 
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SHIM_PORTABLE)
+#define SHIM_OWN_SWITCH 1
+#else
+#define SHIM_OWN_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -32,7 +35,7 @@ void __asan_unpoison_memory_region(const volatile void* address, size_t size);
 }
 #endif
 
-#if defined(__x86_64__)
+#if SHIM_OWN_SWITCH
 // Saves the callee-saved registers and the stack pointer, loads those of the other fiber.
 extern "C" void shim_switch_stack(void** save, void* load) __asm__("shim_switch_stack_");
 __asm__(
@@ -52,7 +55,7 @@ struct Fiber {
     char* stack = nullptr;  // none: the thread that launches
     void* sanitizer = nullptr;
     size_t stack_size = STACK;
-#if defined(__x86_64__)
+#if SHIM_OWN_SWITCH
     void* pointer = nullptr;
 #else
     ucontext_t context;
@@ -87,7 +90,7 @@ inline void destroy(Fiber& fiber) {
 // Makes the next switch to `fiber` call `start`, which must never return.
 inline void prepare(Fiber& fiber, void (*start)()) {
     forget_frames(fiber, 4 << 10);
-#if defined(__x86_64__)
+#if SHIM_OWN_SWITCH
     void** top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(fiber.stack + STACK) & ~uintptr_t(15));
     *--top = nullptr;  // where `start` would return to
     *--top = reinterpret_cast<void*>(start);
@@ -121,7 +124,7 @@ SHIM_UNSEEN inline void switch_fiber(Fiber& from, Fiber& to, bool for_good = fal
     __sanitizer_start_switch_fiber(for_good ? nullptr : &saved, to.stack, to.stack_size);
 #endif
     (void)for_good;
-#if defined(__x86_64__)
+#if SHIM_OWN_SWITCH
     shim_switch_stack(&from.pointer, to.pointer);
 #else
     swapcontext(&from.context, &to.context);

@@ -1,0 +1,1 @@
+"""Benchmarks for `asv`: time, memory, counted cost and error of every mechanism and primitive, over commits."""

@@ -1,0 +1,72 @@
+"""Every mechanism: seconds, bytes, counted operations and error, on real heads of a Transformer.
+
+A mechanism is a class here, not a parameter: asv files results by the position of parameters, and a list that grows would move them.
+"""
+import numpy as np
+
+from . import common
+
+
+class Mechanism:
+    """Base of the classes below; asv skips a case whose setup raises NotImplementedError."""
+
+    name = None  # asv looks at this class too
+    params = (common.LENGTHS, common.LIBRARIES, common.KERNELS)
+    param_names = ("n", "library", "kernels")
+    timeout = 120
+
+    def setup(self, n, library="numpy", kernels="off"):
+        """Make inputs, and run once so that compilation is not timed."""
+        if self.name is None or (self.name == "lowrank_attention" and n > 1024):
+            raise NotImplementedError("nothing to run, or too slow: a full singular value decomposition")
+        self.f = common.mechanism(self.name)
+        xp, self.wait = common.library(library)
+        self.inputs = [xp.asarray(x) for x in common.embedded(n)]
+        self.options = common.OPTIONS.get(self.name, {})
+        self.run(kernels)
+
+    def run(self, kernels):
+        """One call."""
+        with common.factorattn.kernels(kernels):
+            o = self.f(*self.inputs, **self.options)
+        self.wait()
+        return o
+
+    def time_call(self, n, library, kernels):
+        """Seconds."""
+        self.run(kernels)
+
+    def peakmem_call(self, n, library, kernels):
+        """Bytes of the whole process, on the host."""
+        self.run(kernels)
+
+    def track_flops(self, n):
+        """Operations, counted: the same on every machine."""
+        return self.cost(n).flops
+
+    def track_peak(self, n):
+        """Bytes held at once beside the inputs, counted."""
+        return self.cost(n).peak
+
+    def track_error(self, n, library, kernels):
+        """Relative error of the output against the mechanism approximated (or the definition itself) in float64."""
+        o = self.run(kernels)
+        o = o.get() if library == "cupy" else o
+        target = self.f.mechanism.approximates
+        exact = self.f if target is None else common.mechanism(target)
+        with common.factorattn.kernels("off"):
+            truth = exact(*common.embedded(n, "float64"), form=exact.mechanism.forms[0])
+        return float(np.linalg.norm(o - truth) / np.linalg.norm(truth))
+
+    def cost(self, n):
+        """What the library counts for these inputs."""
+        return common.factorattn.cost(self.f, {**common.SIZES, "n": n, "m": n}, batch=(2,))
+
+    track_flops.params = track_peak.params = (common.LENGTHS,)
+    track_flops.param_names = track_peak.param_names = ("n",)
+    track_flops.unit, track_peak.unit, track_error.unit = "operations", "bytes", "relative"
+
+
+for _name in common.NAMES:
+    globals()[_name] = type(_name, (Mechanism,), {"name": _name, "__module__": __name__, "__doc__": f"`{_name}`."})
+del _name, Mechanism

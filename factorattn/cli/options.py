@@ -1,0 +1,60 @@
+"""The options that a mechanism is called with, read off its contract."""
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from factorattn.contract import check, parse
+
+__all__ = ["LeftOut", "fixed_options", "knobs", "options_for"]
+
+INPUTS = ("q", "k", "v")
+
+
+class LeftOut(Exception):
+    """A mechanism does not fit the input; the text says why."""
+
+
+def knobs(f: Callable) -> list[str]:
+    """The letters of a mechanism that are sizes to choose, not sizes of the input."""
+    return [item.axes[0] for item in parse(f.mechanism.inputs) if item.kind != "array"]  # type: ignore[attr-defined]
+
+
+def fixed_options(f: Callable, *, causal: bool) -> dict[str, Any]:
+    """The options that do not depend on sizes. `LeftOut` if `f` cannot be what is asked."""
+    can_be = f.mechanism.causal  # type: ignore[attr-defined]
+    if causal and can_be == "never":
+        raise LeftOut("is never causal")
+    if not causal and can_be == "always":
+        raise LeftOut("is always causal; compare it with --causal")
+    return {"causal": causal} if can_be == "option" else {}
+
+
+def options_for(f: Callable, arrays: Mapping[str, Any], sizes: Mapping[str, int], *, causal: bool, seed: int) -> dict[str, Any]:
+    """Options for ``f(q, k, v, **options)``: sizes and positions from `sizes`, a seed where `f` draws at random.
+
+    Optional arrays are left out, so that the mechanism makes its own. `LeftOut` if that does not satisfy the contract.
+    """
+    options = fixed_options(f, causal=causal)
+    contract, parameters = f.mechanism.inputs, inspect.signature(f).parameters  # type: ignore[attr-defined]
+    for item in parse(contract):
+        if item.kind == "array":
+            if item.name not in INPUTS and not item.optional:
+                raise LeftOut(f"needs {item.name}, and the input has q, k, v only")
+        elif item.axes[0] in sizes:
+            size = sizes[item.axes[0]]
+            options[item.name] = size if item.kind == "size" else tuple(range(size))
+        elif parameters[item.name].default is inspect.Parameter.empty:
+            raise LeftOut(f"needs --set {item.axes[0]}=...")
+    given = {item.name: arrays.get(item.name, options.get(item.name, _default(parameters, item.name))) for item in parse(contract)}
+    try:
+        check(contract, **given)
+    except ValueError as error:
+        raise LeftOut(str(error)) from None
+    if "rng" in parameters:
+        options["rng"] = seed
+    return options
+
+
+def _default(parameters: Mapping[str, inspect.Parameter], name: str) -> Any:
+    value = parameters[name].default
+    return None if value is inspect.Parameter.empty else value

@@ -1,0 +1,42 @@
+"""A compiled function on several threads at once, which share the work out among themselves by drawing tickets.
+
+Plain Python threads suffice, since compiled code lets go of the interpreter. Unlike Numba's parallel regions they may be used by
+many callers at once, under any threading layer, and after a fork. The caller works too: if no other thread gets to run, it
+draws all the tickets itself.
+"""
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from llvmlite import ir
+from numba import get_num_threads, types
+from numba.extending import intrinsic
+
+__all__ = ["run_on_threads", "take_ticket"]
+
+
+@cache
+def _pool(_process: int, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="factorattn")
+
+
+def run_on_threads(work: Callable, *args, at_most: int) -> None:
+    """Call ``work(*args)`` on at most `at_most` threads and no more than `numba.get_num_threads`; return when all are done."""
+    helpers = min(at_most, get_num_threads()) - 1
+    tasks = [_pool(os.getpid(), helpers).submit(work, *args) for _ in range(helpers)]  # a forked child has no threads yet
+    work(*args)
+    for task in tasks:
+        if not task.cancel():  # those that have not begun find no tickets any more
+            task.result()
+
+
+@intrinsic
+def take_ticket(context, counter):
+    """Add one to the integer at the byte address `counter`, at once for all threads, and give what it was."""
+
+    def codegen(context, builder, signature, args):
+        index = ir.IntType(64)
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], index.as_pointer()), index(1), "monotonic")
+
+    return types.intp(types.intp), codegen

@@ -1,0 +1,115 @@
+"""The counted shortcut of streaming softmax counts what its reference counts when it walks over every tile."""
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factorattn.interpret.counting import CountingNamespace, counting
+from factorattn.primitives import softmax_attend as module
+from factorattn.primitives import softmax_attend_counting as shortcut
+from factorattn.primitives.dispatch import kernels
+from factorattn.primitives.softmax_attend import COLS, ROWS, softmax_attend
+
+OPEN = (None, None)
+SIZES = [(0, 5), (5, 0), (1, 1), (ROWS - 1, COLS + 1), (ROWS, COLS), (ROWS + 1, COLS - 1), (3 * ROWS + 7, 2 * COLS + 9)]
+BANDS = [OPEN, (None, 0), (-100, 0), (-30, 40), (500, None), (-2 * COLS, 2 * COLS), (9000, None), (5, -5)]
+TABLES = {"none": None, "row": (1, "m"), "column": ("n", 1), "full": ("n", "m"), "heads": (3, "n", "m"), "one": (1, 1)}
+
+
+class Walking(CountingNamespace):
+    """Counting that walks over every tile."""
+
+    def __getattribute__(self, name):
+        if name in ("repeated", "stretched"):
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def __getattr__(self, name):
+        if name in ("repeated", "stretched"):
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+def table(xp, shape, n, m, dtype):
+    sizes = {"n": n, "m": m}
+    return None if shape is None else xp.empty(tuple(sizes.get(length, length) for length in shape), dtype=dtype)
+
+
+def count(attend, xp, n, m, *, d=3, e=2, batch=(), bias=None, mask=None, **options):
+    """Totals by function and kind, bytes moved, bytes at the peak, and the results of one counted call."""
+    dtype = xp.float32
+    q, k, v = (xp.empty(shape, dtype=dtype) for shape in ((*batch, n, d), (m, d), (m, e)))
+    tables = {"bias": table(xp, bias, n, m, dtype), "mask": table(xp, mask, n, m, xp.bool)}
+    xp.tally.start()
+    o, lse = attend(q, k, v, scale=0.5, **tables, **options)
+    totals = Counter()
+    for (name, kind, number), calls in xp.tally.log.items():
+        totals[name, kind] += number * calls
+    return totals, xp.tally.moved, xp.tally.peak, (o.shape, o.dtype, lse.shape, lse.dtype)
+
+
+def assert_counts_alike(n, m, *, e=2, batch=(), **options):
+    got = count(shortcut.softmax_attend, counting(), n, m, e=e, batch=batch, **options)
+    totals, moved, peak, results = count(softmax_attend.reference, Walking(), n, m, e=e, batch=batch, **options)
+    assert (got[0], got[1], got[3]) == (totals, moved, results)
+    row_of_tiles = results[0][:-2] and 3
+    members = (row_of_tiles or 1) if len(results[0]) > 2 else 1
+    outputs = 4 * members * module.ROWS * (e + 1)
+    assert abs(got[2] - peak) <= outputs
+
+
+@pytest.mark.parametrize("band", BANDS, ids=str)
+@pytest.mark.parametrize(("n", "m"), SIZES)
+def test_operations_bytes_moved_and_results_are_those_of_the_reference(n, m, band):
+    assert_counts_alike(n, m, band=band)
+
+
+@pytest.mark.parametrize("band", [OPEN, (None, 40), (-300, 300)], ids=str)
+@pytest.mark.parametrize("softcap", [None, 30.0])
+@pytest.mark.parametrize(("bias", "mask"), [(b, m) for b, m in itertools.product(TABLES, TABLES) if b == "none" or m != "one"])
+def test_bias_mask_and_softcap_are_counted_as_in_the_reference(bias, mask, softcap, band):
+    assert_counts_alike(2 * ROWS + 7, COLS + 9, bias=TABLES[bias], mask=TABLES[mask], softcap=softcap, band=band)
+
+
+@pytest.mark.parametrize("band", [OPEN, (None, 40)], ids=str)
+def test_batches_are_counted_as_in_the_reference(band):
+    assert_counts_alike(2 * ROWS + 7, COLS + 9, batch=(3,), band=band)
+    assert_counts_alike(2 * ROWS, COLS, batch=(3,), bias=(1, "n", "m"), band=band)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40), *[st.none() | st.integers(-50, 50)] * 2, st.integers(1, 9), st.integers(1, 9))
+def test_any_size_band_and_tile_is_counted_as_in_the_reference(n, m, lo, hi, rows, cols):
+    with pytest.MonkeyPatch.context() as patch:
+        for place, (name, size) in itertools.product((module, shortcut), (("ROWS", rows), ("COLS", cols))):
+            patch.setattr(place, name, size)
+        assert_counts_alike(n, m, band=(lo, hi))
+
+
+def test_a_namespace_that_counts_gets_the_shortcut():
+    with kernels("require") as log:
+        count(softmax_attend, counting(), 5, 7)
+    assert [choice.ran for choice in log] == ["softmax_attend_counting"]
+
+
+@pytest.mark.parametrize(
+    ("band", "at_most"), [(OPEN, 1), ((None, 0), 2), ((-4096, 0), 3), ((-128, 128), 6)], ids=["open", "causal", "past", "window"]
+)
+def test_a_million_queries_take_a_step_for_each_kind_of_tile(monkeypatch, band, at_most):
+    steps = []
+
+    def absorb(state, q, k, v, **options):
+        steps.append((q.shape[-2], k.shape[-2]))
+        return module.absorb(state, q, k, v, **options)
+
+    monkeypatch.setattr(shortcut, "absorb", absorb)
+    n = 2**20
+    totals, *_ = count(softmax_attend, counting(), n, n, d=64, e=64, band=band)
+    assert 1 <= len(set(steps)) == len(steps) or len(steps) <= 2 * at_most
+    assert len(steps) <= 2 * at_most
+    if band == OPEN:
+        assert totals["matmul", "contract"] == 2 * n * n * 64 * 2
+    if band == (None, 0):  # the triangle, and what the tiles on its edge hold beyond it
+        assert n * (n + 1) // 2 * 4 * 64 < totals["matmul", "contract"] < (n + COLS) * (n + COLS) // 2 * 4 * 64
