@@ -1,9 +1,9 @@
-"""Every attention mechanism and matrix factorization of Transformers, written once against the array API, and read in many ways.
+"""Attention, matrix factorization and complexity in Transformers: written once in the array API, read in many ways.
 
 The map:
 
-    factorattn.attention     mechanisms, a folder per family; each is a pure function of arrays that reads like its equation
-    factorattn.primitives    the few inner loops they are built from, with kernels for CPU (Numba) and GPU (CUDA) beside them
+    factorattn.attention     mechanisms, a folder per family; each is a pure function that reads like its equation
+    factorattn.primitives    the few inner loops they are built from, with kernels (Numba, CUDA) beside them
     factorattn.factor        matrices as products: singular vectors, random features, pooling
     factorattn.interpret     namespaces that read the same text as cost
     factorattn.complexity    counted cost, exact polynomials, declared formulas
@@ -12,6 +12,7 @@ The map:
 
 Start with `softmax_attention`, then ``docs/architecture.md``.
 """
+
 from factorattn.attention import (
     CATALOGUE,
     linear_attention,

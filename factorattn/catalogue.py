@@ -2,6 +2,7 @@
 
 Every field is checked by a test or generates something (law tests, documentation, command line, cost reports).
 """
+
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ class Mechanism:
     forms : tuple of str
         Mathematically equal algorithms; the first is the definition.
     time, memory : str
-        Leading operations, and leading numbers held beside the inputs, of the default form: sums of monomials in the letters
-        of the contract.
+        Leading operations, and leading numbers held beside the inputs, of the default form: sums of monomials in the
+        letters of the contract.
     causal : {"never", "option", "always"}
         Whether the mechanism can be, or always is, blind to the future.
     mask : bool

@@ -2,11 +2,12 @@
 
     "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
 
-`q: ... n d`    an array whose last two axes have the sizes n and d; `...` are batch axes (heads among them), which broadcast
+`q: ... n d`    an array whose last two axes have the sizes n and d; `...` are batch axes (and heads), which broadcast
 `omega?: ...`   may be left out (None)
 `rank? = r`     a positive integer, equal to r wherever else r is an axis
 `picks: g of n` g distinct integers in 0 .. n - 1, as a tuple
 """
+
 import operator
 import re
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ _ITEM = re.compile(r"(?P<name>\w+)(?P<optional>\??)\s*(?P<kind>[:=])\s*(?P<axes>
 
 
 class Item(NamedTuple):
-    """One argument of a contract: an array ("array"), an integer ("size") or distinct positions along an axis ("positions")."""
+    """One argument of a contract; kind is "array", "size" (an integer) or "positions" (distinct, along an axis)."""
 
     name: str
     kind: str
@@ -38,7 +39,9 @@ def parse(contract: str) -> tuple[Item, ...]:
     for part in contract.split(","):
         found = _ITEM.fullmatch(part.strip())
         if found is None:
-            raise ValueError(f"contract item must look like 'q: ... n d', 'rank = r' or 'picks: g of n', got {part.strip()!r}")
+            raise ValueError(
+                f"contract item must look like 'q: ... n d', 'rank = r' or 'picks: g of n', got {part.strip()!r}"
+            )
         words = found["axes"].split()
         kind = "size" if found["kind"] == "=" else "positions" if "of" in words else "array"
         axes = tuple(word for word in words if word not in ("...", "of"))
@@ -77,7 +80,9 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
 
     def bind(letter: str, value: int, told: str) -> None:
         if size.setdefault(letter, value) != value:
-            raise ValueError(f"axis {letter!r} is {size[letter]} in {owner[letter]} but {value} in {told}; expected {contract}")
+            raise ValueError(
+                f"axis {letter!r} is {size[letter]} in {owner[letter]} but {value} in {told}; expected {contract}"
+            )
         owner.setdefault(letter, told)
 
     for item in items:
@@ -86,7 +91,9 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
             shape = tuple(value.shape)
             if len(shape) < len(item.axes) or (len(shape) > len(item.axes) and not item.batched):
                 dots = "..., " if item.batched else ""
-                raise ValueError(f"{item.name} needs shape ({dots}{', '.join(item.axes)}), got {shape}; expected {contract}")
+                raise ValueError(
+                    f"{item.name} needs shape ({dots}{', '.join(item.axes)}), got {shape}; expected {contract}"
+                )
             for letter, length in zip(item.axes, shape[len(shape) - len(item.axes) :], strict=True):
                 bind(letter, length, f"{item.name} {shape}")
         elif item.kind == "size":
@@ -153,7 +160,7 @@ def _common_namespace(arrays: Mapping[str, Any]) -> Any:
             )
         if not xp.isdtype(array.dtype, "real floating"):
             raise TypeError(
-                f"{name} must have a real floating dtype, got {array.dtype}; convert it, e.g. to float32, before the call"
+                f"{name} must have a real floating dtype, got {array.dtype}; convert it first, e.g. to float32"
             )
     return xp
 

@@ -1,4 +1,5 @@
 """The namespaces that mechanisms run on. A fixture that cannot run here skips and says why."""
+
 import importlib
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Is it the paper? Every mechanism, in every form, against plain Python loops written from the paper's indices."""
+
 import math
 
 import numpy as np
@@ -58,12 +59,18 @@ def test_softmax_attention_is_the_paper(form, n, m, d, e, seed, causal, offset, 
 @given(n=sizes, m=sizes, d=sizes, e=sizes, seed=seeds, causal=st.booleans())
 def test_linear_attention_is_the_paper(form, n, m, d, e, seed, causal):
     q, k, v = draw(seed, (n, d), (m, d), (m, e))
-    agree(fa.linear_attention(q, k, v, causal=causal, form=form), linear.linear_attention(*lists(q, k, v), causal=causal), d + m)
+    agree(
+        fa.linear_attention(q, k, v, causal=causal, form=form),
+        linear.linear_attention(*lists(q, k, v), causal=causal),
+        d + m,
+    )
 
 
 @pytest.mark.parametrize("form", fa.performer_attention.mechanism.forms)
 @settings(deadline=None)
-@given(n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, causal=st.booleans(), scale=st.none() | st.floats(0.1, 2))
+@given(
+    n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, causal=st.booleans(), scale=st.none() | st.floats(0.1, 2)
+)
 def test_performer_attention_with_positive_features_is_the_paper(form, n, m, d, e, r, seed, causal, scale):
     q, k, v, omega = draw(seed, (n, d), (m, d), (m, e), (r, d))
     got = fa.performer_attention(q, k, v, omega, causal=causal, scale=scale, form=form)
@@ -81,7 +88,9 @@ def test_performer_attention_with_trigonometric_features_is_the_paper(form, caus
 
 @pytest.mark.parametrize("form", fa.linformer_attention.mechanism.forms)
 @settings(deadline=None)
-@given(n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, shared=st.booleans(), scale=st.none() | st.floats(0.1, 2))
+@given(
+    n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, shared=st.booleans(), scale=st.none() | st.floats(0.1, 2)
+)
 def test_linformer_attention_is_the_paper(form, n, m, d, e, r, seed, shared, scale):
     q, k, v, *maps = draw(seed, (n, d), (m, d), (m, e), (r, m), (r, m))
     maps = [x / math.sqrt(m) for x in maps]  # mixtures of the size of the keys
@@ -96,7 +105,9 @@ def test_default_projection_of_linformer_is_the_segment_means(m, data):
     r = data.draw(st.integers(1, m))
     q, k, v = draw(m, (4, 3), (m, 3), (m, 2))
     means = linformer.segment_means(r, m)
-    agree(fa.linformer_attention(q, k, v, rank=r), linformer.linformer_attention(*lists(q, k, v), means, means), 3 + m + r)
+    agree(
+        fa.linformer_attention(q, k, v, rank=r), linformer.linformer_attention(*lists(q, k, v), means, means), 3 + m + r
+    )
 
 
 @pytest.mark.parametrize("form", fa.window_attention.mechanism.forms)
@@ -118,13 +129,24 @@ def test_window_attention_across_blocks_is_the_paper(form, causal):
 
 @pytest.mark.parametrize("form", fa.longformer_attention.mechanism.forms)
 @settings(deadline=None)
-@given(n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans(), own=st.booleans(), data=st.data())
+@given(
+    n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans(), own=st.booleans(), data=st.data()
+)
 def test_longformer_attention_is_the_paper(form, n, d, e, w, seed, causal, own, data):
     picks = tuple(data.draw(st.lists(st.integers(0, n - 1), unique=True, max_size=4)))
     q, k, v, *extra = draw(seed, (n, d), (n, d), (n, e), (n, d), (n, d), (n, e))
     q_global, k_global, v_global = extra if own else (None, None, None)
     got = fa.longformer_attention(
-        q, k, v, window=w, global_tokens=picks, causal=causal, form=form, q_global=q_global, k_global=k_global, v_global=v_global
+        q,
+        k,
+        v,
+        window=w,
+        global_tokens=picks,
+        causal=causal,
+        form=form,
+        q_global=q_global,
+        k_global=k_global,
+        v_global=v_global,
     )
     rows = lists(*(extra if own else (q, k, v)))
     want = longformer.longformer_attention(*lists(q, k, v), window=w, global_tokens=picks, own=rows, causal=causal)

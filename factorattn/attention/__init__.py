@@ -1,4 +1,5 @@
 """Attention mechanisms, a folder per family. Every public name is a mechanism; together they are the catalogue."""
+
 from collections.abc import Callable
 from types import MappingProxyType
 

@@ -1,53 +1,16 @@
-"""The job: every mechanism on one input, what it costs and how far it is from exact attention."""
+"""Every mechanism on one input: what each costs, and how far it is from exact attention."""
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-
-from factorattn import CATALOGUE, cost, family, kernels, softmax_attention
-from factorattn.cli.growth import Line, counted_lines, measured_line
+from factorattn import kernels
+from factorattn.cli.growth import Growth, counted_growth, measured_growth
 from factorattn.cli.inputs import Input
-from factorattn.cli.machine import available_memory, machine
-from factorattn.cli.measure import Peak, Timing, peak_memory, repeat, timed
-from factorattn.cli.options import LeftOut, fixed_options, options_for
+from factorattn.cli.job import EXACT, Job, Plan, Row, bind, default_job, host, jobs_for, measure, try_out
+from factorattn.cli.machine import machine
+from factorattn.cli.options import LeftOut
 
-__all__ = ["Omission", "Plan", "Report", "Row", "compare"]
-
-WARM_LENGTH = 256
-EXACT, DEFINITION = softmax_attention.__name__, softmax_attention.mechanism.forms[0]  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to compare, and how.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Mechanisms, by their full names.
-    sizes : mapping of str to int
-        Of the knobs r, w, g, ...
-    seed : int
-        For mechanisms that draw at random.
-    seconds : float
-        About how long to repeat a call.
-    budget : float
-        Seconds over which a single call is not started.
-    growth : bool
-        Also follow time, operations and memory as the length grows.
-    """
-
-    names: Sequence[str]
-    sizes: Mapping[str, int]
-    causal: bool = False
-    seed: int = 0
-    namespace: str = "numpy"
-    kernels: str = "auto"
-    seconds: float = 0.5
-    budget: float = 20.0
-    growth: bool = False
+__all__ = ["Omission", "Report", "compare", "steps"]
 
 
 class Omission(NamedTuple):
@@ -58,35 +21,8 @@ class Omission(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One mechanism in one form. `errors` are relative, one for each batch member; all are against exact attention in float64."""
-
-    name: str
-    form: str
-    family: str
-    approximates: str | None
-    exact: bool
-    declared_time: str
-    declared_memory: str
-    options: Mapping[str, Any]
-    flops: int
-    counted_peak: int
-    measured_peak: int
-    timing: Timing
-    speedup: float
-    error: float
-    errors: tuple[float, ...]
-    ran: tuple[str, ...]
-
-    @property
-    def label(self) -> str:
-        """The name, and the form where two are compared."""
-        return f"{self.name} ({self.form})" if self.exact else self.name
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that was found."""
+    """Everything that was found; `exact_seconds` is the time of exact attention in its default form."""
 
     source: str
     sizes: Mapping[str, int]
@@ -94,44 +30,50 @@ class Report:
     dtype: str
     plan: Plan
     machine: Mapping[str, str]
-    memory_how: str
-    rows: list[Row]
-    left_out: list[Omission]
-    measured: list[Line] = field(default_factory=list)
-    counted: list[Line] = field(default_factory=list)
+    exact_seconds: float
+    rows: Sequence[Row]
+    left_out: Sequence[Omission]
+    measured: Sequence[Growth]
+    counted: Sequence[Growth]
+
+    def speedup(self, row: Row) -> float:
+        """How many times as fast as exact attention."""
+        return self.exact_seconds / row.timing.median
 
 
-def compare(data: Input, plan: Plan, step: Callable[[str], None]) -> Report:
-    """Run the plan; `step` is told what comes next."""
-    jobs, left_out = [], []
-    for name, form in _selection(plan.names):
-        try:
-            jobs.append(_Job(name, form, data, plan))
-        except LeftOut as error:
-            left_out.append(Omission(name, str(error)))
+def steps(plan: Plan) -> int:
+    """How often `compare` calls its `step`."""
+    return len(jobs_for(plan.names)) + 2 + plan.growth
+
+
+def compare(data: Input, plan: Plan, step: Callable[[str], None] = lambda text: None) -> Report:
+    """Run the plan, telling `step` what comes next."""
+    exact = default_job(EXACT)
+    rows: list[Row] = []
+    left_out: list[Omission] = []
+    measured: list[Growth] = []
     with kernels(plan.kernels):
         step("exact attention in float64")
-        reference = _exact(data, plan.causal)
-        rows, measured = [], []
-        baseline = _Job(EXACT, None, data, plan)
-        exact_seconds = baseline.measure(reference, float("nan"), None)[0].timing.median
-        for job in jobs:
+        wide = Input(*(x.astype("float64") for x in data[:3]), data.source)
+        reference = host(bind(exact, wide, plan)())
+        del wide
+        step(exact.label)
+        bind(exact, data.first(1), plan)()  # compiles
+        baseline = measure(exact, data, plan, reference)
+        for job in jobs_for(plan.names):
             step(job.label)
             try:
-                job.warm_up()
+                bind(job, data, plan)
+                if job != exact:
+                    try_out(job, data, plan)
             except LeftOut as error:
-                left_out.append(Omission(job.name, str(error)))
+                left_out.append(Omission(job.label, str(error)))
                 continue
-            own_seconds = None if (job.name, job.form) != (EXACT, baseline.form) else exact_seconds
-            row, peak = job.measure(reference, exact_seconds, own_seconds)
-            rows.append(row)
-            if plan.growth:
-                measured.append(measured_line(row.label, row.family, job.prepared, data, row.timing.median))
-    counted = []
-    if plan.growth:
-        step("counting to 2^20")
-        for row, job in ((row, job) for row in rows for job in jobs if (job.name, job.form) == (row.name, row.form)):
-            counted.append(counted_lines(row.label, row.family, job.f, data, plan.sizes, job.counted_options))
+            rows.append(baseline if job == exact else measure(job, data, plan, reference))
+            if plan.growth and data.sizes()["n"] == data.sizes()["m"]:
+                measured.append(measured_growth(rows[-1], data, plan))
+        if plan.growth:
+            step("counting to 2^20")
     return Report(
         source=data.source,
         sizes=data.sizes() | dict(plan.sizes),
@@ -139,9 +81,9 @@ def compare(data: Input, plan: Plan, step: Callable[[str], None]) -> Report:
         dtype=str(data.q.dtype),
         plan=plan,
         machine=machine(plan.namespace),
-        memory_how="",
+        exact_seconds=baseline.timing.median,
         rows=rows,
         left_out=left_out,
         measured=measured,
-        counted=counted,
+        counted=[counted_growth(row.job, data, plan) for row in rows] if plan.growth else [],
     )

@@ -1,4 +1,5 @@
 """The cost of a mechanism at given sizes, by running its own text on arrays that have shapes and no values."""
+
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 

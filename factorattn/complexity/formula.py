@@ -1,4 +1,5 @@
 """Declared formulas such as "n*w*d + m**2": sums of products of letters, evaluated and taken apart without `eval`."""
+
 import ast
 from collections.abc import Mapping
 

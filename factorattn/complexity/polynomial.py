@@ -1,9 +1,11 @@
 """Exact cost as a polynomial in the sizes, read off one run.
 
-Every size is given a prime of its own (times the tile length, where the text works in tiles). A count is then a product of sizes
-and a rational constant in one way only: divide out each prime as often as it goes, and what is left is the coefficient. Summed
-over all calls this is the polynomial, in integer arithmetic and without any computer algebra (the idea is J. Gray's, in autoray).
+Every size is given a prime of its own (times the tile length, where the text works in tiles). A count is then a
+product of sizes and a rational constant in one way only: divide out each prime as often as it goes, and what is left
+is the coefficient. Summed over all calls this is the polynomial, in integer arithmetic and without any computer
+algebra (the idea is J. Gray's, in autoray).
 """
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
@@ -56,7 +58,7 @@ class Polynomial(dict[Monomial, Fraction]):
 
 
 def dominates(a: Monomial, b: Monomial) -> bool:
-    """Whether monomial a is at least b wherever the lengths n and m are at least all other sizes, and these at least one."""
+    """Whether a >= b wherever the lengths n and m are at least all other sizes, and these at least one."""
     here, there = dict(a), dict(b)
     slack = [here.get(length, 0) - there.get(length, 0) for length in LENGTHS]
     excess = sum(max(0, power - here.get(letter, 0)) for letter, power in there.items() if letter not in LENGTHS)
@@ -90,10 +92,13 @@ def memory_polynomial(f: Callable, **options: Any) -> Polynomial:
     return _checked(f, options, lambda tally: ((n, times, "an array") for n, times in tally.held_at_peak.items()))
 
 
-def _checked(f: Callable, options: Mapping[str, Any], counts: Callable[[Tally], Iterable[tuple[int, int, str]]]) -> Polynomial:
+def _checked(
+    f: Callable, options: Mapping[str, Any], counts: Callable[[Tally], Iterable[tuple[int, int, str]]]
+) -> Polynomial:
     """Read the polynomial at one set of primes and hold it against the count at another."""
     tally, other = (
-        tally_of(f, prime_sizes(f, primes), dtype="float32", batch=(), options=options) for primes in (PRIMES, OTHER_PRIMES)
+        tally_of(f, prime_sizes(f, primes), dtype="float32", batch=(), options=options)
+        for primes in (PRIMES, OTHER_PRIMES)
     )
     polynomial = _polynomial(f, counts(tally))
     expected, counted = polynomial(prime_sizes(f, OTHER_PRIMES)), sum(n * times for n, times, _ in counts(other))

@@ -1,12 +1,13 @@
-"""Random features: a kernel of two vectors as the inner product of two longer ones (Choromanski et al. 2021, section 2.3).
+"""Random features: a kernel of two vectors as the inner product of two longer ones (Choromanski et al. 2021).
 
-    exp(x . y) = E[ phi(x) . phi(y) ],   phi(x) = e^s f   with a log scale s apart, so that f neither overflows nor vanishes
+    exp(x . y) = E[ phi(x) . phi(y) ],   phi(x) = e^s f,   s apart so that f neither overflows nor vanishes
 
     positive        phi(x) = exp(-|x|^2 / 2) / sqrt(r)  (exp(omega_1 . x), ..., exp(omega_r . x))
     trigonometric   phi(x) = exp(+|x|^2 / 2) / sqrt(r)  (sin(omega_1 . x), ..., cos(omega_1 . x), ...)
 
 with omega_1 ... omega_r standard normal, independent or orthogonal within blocks of d.
 """
+
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,10 @@
 """Segment means as a matrix: r rows that each average one of r runs of m positions, of lengths as equal as can be.
 
-    e_aj = 1 / |segment a| if j lies in segment a, else 0;   segment a = floor(a m / r) ... floor((a + 1) m / r) - 1
+    e_aj = 1 / |S_a| if j in S_a, else 0,   S_a = { floor(a m / r), ..., floor((a + 1) m / r) - 1 }
+
+It is the projection of a Linformer that needs no training.
 """
+
 import numpy as np
 
 __all__ = ["segment_means"]

@@ -1,7 +1,10 @@
 """The truncated singular value decomposition: the nearest matrix of rank r (Eckart and Young 1936).
 
-    a = u diag(s) vt,   a_r = u_r diag(s_r) vt_r,   |a - a_r|_F^2 = sum of the squares of the singular values left out
+    a = u diag(s) vt,   a_r = u_r diag(s_r) vt_r,   |a - a_r|_F^2 = s_{r+1}^2 + s_{r+2}^2 + ...
+
+No other matrix of rank r is nearer to a.
 """
+
 from typing import Any
 
 __all__ = ["truncated_svd"]

@@ -7,6 +7,7 @@
 
 One multiplication and one addition are two operations. A function without a rule raises; nothing is guessed.
 """
+
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -93,7 +94,9 @@ class Array:
     __array_priority__ = 1000
     device = "counting"
 
-    def __init__(self, xp: "CountingNamespace", shape: tuple[int, ...], dtype: np.dtype, base: "Array | None" = None) -> None:
+    def __init__(
+        self, xp: "CountingNamespace", shape: tuple[int, ...], dtype: np.dtype, base: "Array | None" = None
+    ) -> None:
         self.shape, self.dtype, self._xp, self._base = tuple(map(int, shape)), np.dtype(dtype), xp, base
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self.nbytes = self.size * self.dtype.itemsize
@@ -113,11 +116,11 @@ class Array:
         return self
 
     @property
-    def mT(self) -> "Array":  # noqa: N802
+    def mT(self) -> "Array":
         return self._xp.matrix_transpose(self)
 
     @property
-    def T(self) -> "Array":  # noqa: N802
+    def T(self) -> "Array":
         return self._xp.permute_dims(self, (1, 0))
 
     def __getitem__(self, key: Any) -> "Array":

@@ -1,10 +1,13 @@
-"""Cost rules, one row per function of the array API: the shape of the result, the operations, and what memory is touched.
+"""Cost rules, a row per function of the array API: the shape of the result, the operations, the memory touched.
 
     elementwise     1 operation per entry of the result        contract    2 per product that is summed
     transcendental  1, counted apart                           reduce      1 per entry of the argument
     select          comparisons and choices: no arithmetic     move        bytes only
     view            nothing at all                             decompose   formulas of Golub and Van Loan
+
+A name that is in none of the rows has no rule, and raises.
 """
+
 import math
 from collections.abc import Callable
 from typing import Any
@@ -34,11 +37,16 @@ OPERATORS = {
 }
 
 ELEMENTWISE = (
-    "add subtract multiply divide floor_divide remainder negative positive abs square sign maximum minimum clip floor ceil round "
-    "trunc reciprocal"
+    "add subtract multiply divide floor_divide remainder negative positive abs square sign maximum minimum clip "
+    "floor ceil round trunc reciprocal"
 )
-TRANSCENDENTAL = "exp expm1 log log1p log2 log10 sqrt pow sin cos tan sinh cosh tanh asin acos atan atan2 hypot logaddexp"
-SELECT = "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not isfinite isnan isinf"
+TRANSCENDENTAL = (
+    "exp expm1 log log1p log2 log10 sqrt pow sin cos tan sinh cosh tanh asin acos atan atan2 hypot logaddexp"
+)
+SELECT = (
+    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
+    "isfinite isnan isinf"
+)
 REDUCE = "sum prod max min mean all any"
 SCAN = "cumulative_sum cumulative_prod"
 
@@ -48,9 +56,11 @@ def _arrays(values):
 
 
 def _dtype(values):
-    """Array dtypes promote among themselves; Python scalars follow (a float makes an integer or boolean array float64)."""
+    """Array dtypes promote among themselves; a Python float makes an integer or boolean array float64."""
     dtype = np.result_type(*(value.dtype for value in _arrays(values)))
-    return np.result_type(dtype, np.float64) if dtype.kind in "bi" and any(isinstance(v, float) for v in values) else dtype
+    return (
+        np.result_type(dtype, np.float64) if dtype.kind in "bi" and any(isinstance(v, float) for v in values) else dtype
+    )
 
 
 def _entries(name: str, kind: str) -> Callable:
@@ -217,7 +227,7 @@ def _finfo(xp, dtype):
 
 
 def _svd(xp, a, /, *, full_matrices=True):
-    """Thin SVD by R-SVD: 6 p q^2 + 20 q^3 for p >= q (Golub and Van Loan, Matrix Computations, 4th edition, figure 8.6.1)."""
+    """Thin SVD by R-SVD: 6 p q^2 + 20 q^3 for p >= q (Golub and Van Loan, 4th edition, figure 8.6.1)."""
     if full_matrices:
         raise NotImplementedError("counting has no rule for linalg.svd with full_matrices=True")
     *batch, p, q = a.shape

@@ -1,11 +1,13 @@
 """Causal sums of outer products, chunk by chunk (the scan of linear attention).
 
-    numerator_i = sum_{j <= i} e^(s_j - t_i) (f_i . g_j) v_j        denominator_i = sum_{j <= i} e^(s_j - t_i) (f_i . g_j)
+    numerator_i = sum_{j <= i} e^(s_j - t_i) (f_i . g_j) v_j
+    denominator_i = sum_{j <= i} e^(s_j - t_i) (f_i . g_j)
 
-with t_i = max_{j <= i} s_j, so that only differences of log scales are exponentiated. Inside a chunk all pairs are formed; what
-comes before it is held in a state (sum of g_j v_j^T, sum of g_j, maximum of s_j). Nothing of key j touches a row i < j, not even
-its log scale.
+with t_i = max_{j <= i} s_j, so that only differences of log scales are exponentiated. Inside a chunk all pairs are
+formed; what comes before it is held in a state (sum of g_j v_j^T, sum of g_j, maximum of s_j). Nothing of key j touches
+a row i < j, not even its log scale.
 """
+
 from typing import Any
 
 import numpy as np

@@ -3,10 +3,11 @@
     call  ->  kernel for the arrays' namespace?  --yes-->  kernel(...)  --Unsupported("why")-->  reference(...)
                                                 --no-------------------------------------->  reference(...)
 
-A kernel is the function of the primitive's own name in a sibling module; it is imported when an array of its namespace first
-meets the primitive. It may decline arguments by raising `Unsupported` with a sentence, before doing any work. Only that
-exception leads back to the reference; any other is a bug and propagates.
+A kernel is the function of the primitive's own name in a sibling module; it is imported when an array of its namespace
+first meets the primitive. It may decline arguments by raising `Unsupported` with a sentence, before doing any work.
+Only that exception leads back to the reference; any other is a bug and propagates.
 """
+
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ class Unsupported(Exception):
 
 
 class Choice(NamedTuple):
-    """What one call of a primitive ran: ``ran`` is the kernel's module or "reference", ``why`` the reason for a reference."""
+    """What one call of a primitive ran: ``ran`` is the kernel's module or "reference", ``why`` the reason for it."""
 
     primitive: str
     ran: str

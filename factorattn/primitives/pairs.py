@@ -1,7 +1,10 @@
 """What queries and keys say to each other: logits, which pairs are seen, and the weighted sum of values.
 
-    logits_ij = softcap(scale q_i . k_j) + bias_ij,   -inf where pair (i, j) is not seen
+    a_ij = softcap(q_i . k_j) + bias_ij,   -inf where pair (i, j) is not seen
+
+The parts of which the definitions and the streaming primitive are made.
 """
+
 from typing import Any
 
 __all__ = ["band_seen", "finite_top", "masked_logits", "softmax_weights", "weigh"]
@@ -9,9 +12,7 @@ __all__ = ["band_seen", "finite_top", "masked_logits", "softmax_weights", "weigh
 Band = tuple[int | None, int | None]
 
 
-def masked_logits(
-    q: Any, k: Any, *, softcap: float | None, bias: Any | None, seen: Any | None, xp: Any
-) -> Any:
+def masked_logits(q: Any, k: Any, *, softcap: float | None, bias: Any | None, seen: Any | None, xp: Any) -> Any:
     """The logits of every scaled query in q (..., n, d) and key in k (..., m, d), in the order softcap, bias, mask."""
     logits = q @ k.mT  # (..., n, m)
     if softcap is not None:
@@ -36,7 +37,7 @@ def band_seen(rows: slice, cols: slice, band: Band, *, device: Any, xp: Any) -> 
 
 
 def softmax_weights(logits: Any, *, xp: Any) -> tuple[Any, Any]:
-    """Softmax over keys and the log-sum-exp: (..., n, m) -> (..., n, m), (..., n, 1). A row of -inf gives zeros and -inf."""
+    """Softmax over keys (..., n, m) and the log-sum-exp (..., n, 1). A row of -inf gives zeros and -inf."""
     if logits.shape[-1] == 0:
         return logits, xp.full((*logits.shape[:-1], 1), -xp.inf, dtype=logits.dtype, device=logits.device)
     top = finite_top(xp.max(logits, axis=-1, keepdims=True), xp=xp)  # (..., n, 1)
@@ -55,8 +56,8 @@ def finite_top(top: Any, *, xp: Any) -> Any:
 def weigh(weights: Any, v: Any, *, guarded: bool, xp: Any) -> Any:
     """The sum over keys of weights (..., n, m) times v (..., m, e).
 
-    `guarded` says that some weights are zero because their pair is not seen. A value that is NaN or infinite then reaches only
-    the rows that do weigh it (which become NaN): 0 * NaN must not carry it to the others.
+    `guarded` says that some weights are zero because their pair is not seen. A value that is NaN or infinite then
+    reaches only the rows that do weigh it (which become NaN): 0 * NaN must not carry it to the others.
     """
     if not guarded:
         return weights @ v

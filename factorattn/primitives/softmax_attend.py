@@ -6,6 +6,7 @@ For each tile of keys, with a_ij the logits and t, s, o the running maximum, sum
 
 At the end o / s is the output and t + log s the log-sum-exp.
 """
+
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from factorattn.primitives.dispatch import primitive
-from factorattn.primitives.pairs import Band, finite_top, band_seen, masked_logits, weigh
+from factorattn.primitives.pairs import Band, band_seen, finite_top, masked_logits, weigh
 from factorattn.primitives.tiles import scan_tiles
 
 __all__ = ["absorb", "batch_of", "empty", "finish", "softmax_attend", "visible"]
@@ -94,7 +95,9 @@ State = tuple[Any, Any, Any]
 def empty(batch: tuple[int, ...], rows: int, v: Any, *, xp: Any) -> State:
     """Before any key: weighted values o (..., rows, e), sum s (..., rows, 1), maximum t (..., rows, 1)."""
     sizes_and_starts = ((v.shape[-1], 0.0), (1, 0.0), (1, -xp.inf))
-    return tuple(xp.full((*batch, rows, size), start, dtype=v.dtype, device=v.device) for size, start in sizes_and_starts)
+    return tuple(
+        xp.full((*batch, rows, size), start, dtype=v.dtype, device=v.device) for size, start in sizes_and_starts
+    )
 
 
 def absorb(state: State, q: Any, k: Any, v: Any, *, softcap, bias, seen, xp: Any) -> State:
@@ -121,7 +124,7 @@ def batch_of(*arrays: Any | None) -> tuple[int, ...]:
 
 
 def visible(rows: slice, m: int, band: Band) -> tuple[tuple[int, int, bool], ...]:
-    """The runs of keys (start, stop, cut) that some query of `rows` sees: `cut` where not all of them see all of the run."""
+    """The runs of keys (start, stop, cut) that some query of `rows` sees: `cut` where not all see all of the run."""
     lo, hi = band
     first = 0 if lo is None else min(max(rows.start + lo, 0), m)
     last = m if hi is None else max(min(rows.stop + hi, m), first)

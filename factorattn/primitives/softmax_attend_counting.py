@@ -1,9 +1,11 @@
-"""The cost of streaming softmax without walking over its tiles: each kind of tile is read once, times how often it occurs.
+"""The cost of streaming softmax without walking over its tiles: each kind is read once, times how often it occurs.
 
-With a band the tiles differ in shape and in whether the band cuts them, so the reference's loop is not one step repeated. Here
-the tiles are sorted into kinds (rows, cols, cut) and the reference's own steps are run once for each kind. Operations and bytes
-moved equal those of the reference; bytes held at the peak do to within the outputs of one row of tiles.
+With a band the tiles differ in shape and in whether the band cuts them, so the reference's loop is not one step
+repeated. Here the tiles are sorted into kinds (rows, cols, cut) and the reference's own steps are run once for each
+kind. Operations and bytes moved equal those of the reference; bytes held at the peak do to within the outputs of one
+row of tiles.
 """
+
 from collections import Counter
 from typing import Any
 

@@ -88,7 +88,7 @@ def _check(q: Any, k: Any, v: Any, *, scale: Any, softcap: Any, bias: Any | None
         raise Unsupported("the sizes of the arrays disagree")
     if not isinstance(scale, Real):
         raise Unsupported(f"scale is a {type(scale).__name__}, the kernel takes a number")
-    if softcap is not None and not (isinstance(softcap, Real) and softcap > 0):
+    if softcap is not None and not (isinstance(softcap, Real) and float(softcap) > 0):
         raise Unsupported(f"softcap is {softcap!r}, the kernel takes a positive number")
 
 

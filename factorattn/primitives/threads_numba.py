@@ -10,21 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from llvmlite import ir
-from numba import get_num_threads, types
+from numba import config, get_num_threads, types
 from numba.extending import intrinsic
 
 __all__ = ["run_on_threads", "take_ticket"]
 
 
 @cache
-def _pool(_process: int, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="factorattn")
+def _pool(_process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(config.NUMBA_NUM_THREADS, thread_name_prefix="factorattn")
 
 
 def run_on_threads(work: Callable, *args, at_most: int) -> None:
     """Call ``work(*args)`` on at most `at_most` threads and no more than `numba.get_num_threads`; return when all are done."""
     helpers = min(at_most, get_num_threads()) - 1
-    tasks = [_pool(os.getpid(), helpers).submit(work, *args) for _ in range(helpers)]  # a forked child has no threads yet
+    tasks = [_pool(os.getpid()).submit(work, *args) for _ in range(helpers)]  # a forked child has no threads yet
     work(*args)
     for task in tasks:
         if not task.cancel():  # those that have not begun find no tickets any more

@@ -2,9 +2,10 @@
 
     state_0 = state;   state_t+1, out_t = step(state_t, tile_t);   result = state_T, (out_0 | out_1 | ... )
 
-A namespace that only counts may offer `repeated(times)` and `stretched(array, axis, times)`: it then reads one of many equal
-tiles and multiplies, so that the cost of a million tiles is known at once.
+A namespace that only counts may offer `repeated(times)` and `stretched(array, axis, times)`: it then reads one of many
+equal tiles and multiplies, so that the cost of a million tiles is known at once.
 """
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,6 +1,7 @@
-"""Laws that every attention mechanism obeys, and the three tolerances to test with: for this library's tests and for yours."""
-from factorattn.testing.check import check_mechanism
+"""Laws that every attention mechanism obeys, and the three tolerances: for this library's tests and for yours."""
+
 from factorattn.testing.case import Case
+from factorattn.testing.check import check_mechanism
 from factorattn.testing.cost_laws import COST_LAWS
 from factorattn.testing.laws import LAWS
 from factorattn.testing.tolerance import BOUND, CHANCE, ROUNDING

@@ -1,4 +1,5 @@
 """One mechanism, one form, one namespace: where a law is tried."""
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,8 @@ class Case:
         """Call `f` on arrays of `xp` made from NumPy arguments; the result is an array of `xp`."""
         prepare = self.prepare or self.xp.asarray
         arguments = {
-            name: prepare(value) if isinstance(value, np.ndarray) else value for name, value in {**inputs, **options}.items()
+            name: prepare(value) if isinstance(value, np.ndarray) else value
+            for name, value in {**inputs, **options}.items()
         }
         if self.record.causal == "option":
             arguments.setdefault("causal", self.causal)

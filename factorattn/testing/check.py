@@ -1,4 +1,5 @@
 """All laws at once, for a mechanism of your own."""
+
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

@@ -1,4 +1,5 @@
 """Laws of cost: what a record declares is what its text does. They need no arrays with values."""
+
 from collections.abc import Callable
 from fractions import Fraction
 

@@ -2,6 +2,7 @@
 
 A law is not an oracle: a mechanism can obey all of them and still not be the paper's.
 """
+
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,10 @@ def prefix_of_output_is_output_of_prefix(case: Case) -> None:
     if not case.causal:
         return
     inputs, cut = case.inputs(), case.sizes["n"] - 100
-    short = {name: tuple(p for p in value if p < cut) if isinstance(value, tuple) else value for name, value in inputs.items()}
+    short = {
+        name: tuple(p for p in value if p < cut) if isinstance(value, tuple) else value
+        for name, value in inputs.items()
+    }
     for name, axis in {**case.arrays_with("n"), **case.arrays_with("m")}.items():
         short[name] = np.take(inputs[name], np.arange(cut), axis=axis)
     case.close(case.run(short), case.run(inputs)[..., :cut, :], "prefix")
@@ -120,7 +124,9 @@ def inputs_are_left_alone(case: Case) -> None:
     """No argument is written to."""
     inputs = case.inputs()
     given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
-    prepared = {name: (case.prepare or case.xp.asarray)(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
+    prepared = {
+        name: (case.prepare or case.xp.asarray)(v) if isinstance(v, np.ndarray) else v for name, v in given.items()
+    }
     options = {"causal": case.causal} if case.record.causal == "option" else {}
     case.f(**prepared, **options, form=case.form)
     for name, value in inputs.items():
@@ -152,7 +158,11 @@ def nonsense_is_refused(case: Case) -> None:
     integers = {**inputs, "q": np.ones(inputs["q"].shape, dtype=np.int64)}
     short = {**inputs, "k": inputs["k"][..., :-1]}
     flat = {**inputs, "v": inputs["v"][:, 0]}
-    for wrong, error, word in ((integers, TypeError, "q must"), (short, ValueError, "axis 'd'"), (flat, ValueError, "v needs")):
+    for wrong, error, word in (
+        (integers, TypeError, "q must"),
+        (short, ValueError, "axis 'd'"),
+        (flat, ValueError, "v needs"),
+    ):
         _raises(case, lambda wrong=wrong: case.call(wrong), error, word)
     _raises(case, lambda: case.call(inputs, form="no such form"), ValueError, "form must be")
 

@@ -4,13 +4,16 @@
 `BOUND`     a theorem's bound, met up to rounding
 `CHANCE`    a sample mean against its expectation
 """
+
 import math
 
 import numpy as np
 
 __all__ = ["BOUND", "CHANCE", "ROUNDING"]
 
-_SPREAD = 16  # unit roundings per sqrt(length): an inner product, an exponential and a division, each in both computations
+_SPREAD = (
+    16  # unit roundings per sqrt(length): an inner product, an exponential and a division, each in both computations
+)
 _DEVIATIONS = 5  # standard errors: a false alarm once in 1.7 million draws
 
 

@@ -1,4 +1,5 @@
 """Facts about linear attention: a worked example, a state of constant size, and low precision."""
+
 import numpy as np
 import pytest
 
@@ -47,6 +48,8 @@ def test_bfloat16_of_torch_is_computed_in_single():
 
 
 def test_counted_operations_grow_with_the_length_only():
-    small, large = (fa.cost(fa.linear_attention, {"n": n, "m": n, "d": 64, "e": 64}, causal=True) for n in (2**16, 2**20))
+    small, large = (
+        fa.cost(fa.linear_attention, {"n": n, "m": n, "d": 64, "e": 64}, causal=True) for n in (2**16, 2**20)
+    )
     assert large.flops == 16 * small.flops
     assert large.peak <= 16 * small.peak

@@ -1,4 +1,5 @@
 """Facts about the low-rank family: the best there is, and what is refused."""
+
 import numpy as np
 import pytest
 

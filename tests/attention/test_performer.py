@@ -1,4 +1,5 @@
 """Facts about Performer: stability where features under- and overflow, randomness, and what is refused."""
+
 import numpy as np
 import pytest
 
@@ -39,7 +40,7 @@ def test_positive_features_give_positive_weights(form, rng):
 
 @pytest.mark.parametrize("features", ["positive", "trigonometric"])
 def test_unnormalised_weight_is_unbiased(features, rng):
-    """One query, two keys: the quotient of the two estimated weights has numerator and denominator of mean exp(q . k)."""
+    """The inner product of the features of x and y has the mean exp(x . y)."""
     from factorattn.factor import orthogonal_gaussian, positive_features, trigonometric_features
 
     phi = {"positive": positive_features, "trigonometric": trigonometric_features}[features]
@@ -73,7 +74,9 @@ def test_same_draw_on_every_namespace(rng):
 
 def test_default_rank_is_d_log_d(rng):
     q, k, v = rng.standard_normal((3, 10, 16))
-    np.testing.assert_array_equal(fa.performer_attention(q, k, v, rng=1), fa.performer_attention(q, k, v, rng=1, rank=45))
+    np.testing.assert_array_equal(
+        fa.performer_attention(q, k, v, rng=1), fa.performer_attention(q, k, v, rng=1, rank=45)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 """Facts about softmax attention: worked examples, edges, dialects, and what is refused."""
+
 import math
 import subprocess
 import sys
@@ -15,7 +16,9 @@ FORMS = pytest.mark.parametrize("form", fa.softmax_attention.mechanism.forms)
 def close(got, want, length=1):
     want = np.asarray(want, dtype=float)
     assert got.shape == want.shape
-    assert np.max(np.abs(got - want), initial=0.0) <= max(1.0, np.max(np.abs(want), initial=0.0)) * ROUNDING(got.dtype, length)
+    assert np.max(np.abs(got - want), initial=0.0) <= max(1.0, np.max(np.abs(want), initial=0.0)) * ROUNDING(
+        got.dtype, length
+    )
 
 
 @FORMS
@@ -36,7 +39,9 @@ def test_causal_is_aligned_to_the_last_key(form):
 
 @FORMS
 def test_more_queries_than_keys_leaves_early_rows_empty(form):
-    o, lse = fa.softmax_attention(np.zeros((3, 2)), np.zeros((1, 2)), np.ones((1, 4)), causal=True, return_lse=True, form=form)
+    o, lse = fa.softmax_attention(
+        np.zeros((3, 2)), np.zeros((1, 2)), np.ones((1, 4)), causal=True, return_lse=True, form=form
+    )
     close(o, [[0.0] * 4, [0.0] * 4, [1.0] * 4])
     np.testing.assert_array_equal(lse, [-np.inf, -np.inf, 0.0])
 
@@ -143,7 +148,11 @@ def test_decoding_step_equals_the_last_row_of_the_whole(rng):
         ({"q": np.ones((2, 3, 4)), "k": np.ones((3, 5, 4))}, ValueError, "batch axes must broadcast"),
         ({"mask": np.ones((3, 5))}, TypeError, "mask must be a .* array of dtype bool"),
         ({"mask": [[True]]}, TypeError, "mask must be an array like q, got list"),
-        ({"mask": np.ones((3, 4), dtype=bool)}, ValueError, r"mask must broadcast to \(\.\.\., 3, 5\), got shape \(3, 4\)"),
+        (
+            {"mask": np.ones((3, 4), dtype=bool)},
+            ValueError,
+            r"mask must broadcast to \(\.\.\., 3, 5\), got shape \(3, 4\)",
+        ),
         ({"bias": np.ones((4, 5))}, ValueError, r"bias must broadcast to \(\.\.\., 3, 5\)"),
         ({"bias": np.ones((3, 5), dtype=int)}, TypeError, "bias must be"),
         ({"window": -1}, ValueError, "window must be a non-negative integer"),

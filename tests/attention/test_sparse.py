@@ -1,4 +1,5 @@
 """Facts about the sparse family: what is seen, what it costs, and what is refused."""
+
 import numpy as np
 import pytest
 

@@ -107,7 +107,7 @@ def test_a_head_that_is_too_large_is_declined(cupy):
         softmax_attend(*same(cupy, d=257), scale=1.0)
 
 
-def test_a_device_with_little_shared_memory_declines_sooner(launches, cupy, monkeypatch):
+def test_a_device_with_little_shared_memory_declines_sooner(cupy, launches, monkeypatch):
     import stand_in_devices
 
     monkeypatch.setitem(stand_in_devices.LIMITS, "MaxSharedMemoryPerBlockOptin", 99 << 10)

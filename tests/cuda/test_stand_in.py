@@ -70,33 +70,33 @@ def test_shuffles_and_votes_are_those_of_cuda(cupy):
     np.testing.assert_array_equal(out.get(), np.tile(np.stack(expected), 2))
 
 
-def test_a_barrier_that_some_threads_miss_is_a_deadlock(cupy, launches):
+def test_a_barrier_that_some_threads_miss_is_a_deadlock(stand_in):
     with pytest.raises(Exception, match="deadlock: 40 threads at a barrier, 0 at a warp operation, 24 done"):
-        kernel(cupy, "lonely")((1,), (64,), (cupy.empty(1, np.int32),))
+        kernel(stand_in, "lonely")((1,), (64,), (stand_in.empty(1, np.int32),))
 
 
-def test_a_shuffle_that_some_lanes_miss_is_a_deadlock(cupy, launches):
+def test_a_shuffle_that_some_lanes_miss_is_a_deadlock(stand_in):
     with pytest.raises(Exception, match="deadlock: 0 threads at a barrier, 4 at a warp operation, 28 done"):
-        kernel(cupy, "divergent")((1,), (32,), (cupy.empty(4, np.int32),))
+        kernel(stand_in, "divergent")((1,), (32,), (stand_in.empty(4, np.int32),))
 
 
-def test_a_kernel_works_again_after_a_deadlock(cupy, launches):
+def test_a_kernel_works_again_after_a_deadlock(stand_in):
     with pytest.raises(Exception, match="deadlock"):
-        kernel(cupy, "lonely")((1,), (64,), (cupy.empty(1, np.int32),))
-    x = cupy.empty(5, np.float32)
-    kernel(cupy, "fill")((1,), (64,), (x, np.float32(2), np.int32(5)))
+        kernel(stand_in, "lonely")((1,), (64,), (stand_in.empty(1, np.int32),))
+    x = stand_in.empty(5, np.float32)
+    kernel(stand_in, "fill")((1,), (64,), (x, np.float32(2), np.int32(5)))
     assert (x.get() == 2).all()
 
 
-def test_shared_memory_starts_as_nan(cupy, launches):
-    x = cupy.empty(8, np.float32)
-    kernel(cupy, "peek", SHARED)((1,), (8,), (x, np.int32(-1)), shared_mem=32)
+def test_shared_memory_starts_as_nan(stand_in):
+    x = stand_in.empty(8, np.float32)
+    kernel(stand_in, "peek", SHARED)((1,), (8,), (x, np.int32(-1)), shared_mem=32)
     assert np.isnan(x.get()).all()
 
 
-def test_writing_past_the_end_of_shared_memory_is_noticed(cupy, launches):
+def test_writing_past_the_end_of_shared_memory_is_noticed(stand_in):
     with pytest.raises(Exception, match="past the end of shared memory"):
-        kernel(cupy, "peek", SHARED)((1,), (8,), (cupy.empty(8, np.float32), np.int32(8)), shared_mem=32)
+        kernel(stand_in, "peek", SHARED)((1,), (8,), (stand_in.empty(8, np.float32), np.int32(8)), shared_mem=32)
 
 
 REFUSED = {
@@ -113,26 +113,26 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_a_launch_that_cuda_refuses_or_garbles_is_refused(cupy, launches, sentence):
+def test_a_launch_that_cuda_refuses_or_garbles_is_refused(stand_in, sentence):
     with pytest.raises(Exception, match=sentence):
-        REFUSED[sentence](kernel(cupy, "fill"), cupy.empty(8, np.float32))
+        REFUSED[sentence](kernel(stand_in, "fill"), stand_in.empty(8, np.float32))
 
 
-def test_an_array_of_another_device_is_refused(cupy, launches):
-    with cupy.cuda.Device(1):
-        x = cupy.empty(8, np.float32)
+def test_an_array_of_another_device_is_refused(stand_in):
+    with stand_in.cuda.Device(1):
+        x = stand_in.empty(8, np.float32)
     with pytest.raises(Exception, match="ILLEGAL_ADDRESS"):
-        kernel(cupy, "fill")((1,), (8,), (x, np.float32(2), np.int32(8)))
+        kernel(stand_in, "fill")((1,), (8,), (x, np.float32(2), np.int32(8)))
 
 
 @pytest.mark.parametrize("mix", [np.asarray, np.exp, lambda x: x + np.ones(3), lambda x: np.ones(3) @ x])
-def test_arrays_do_not_mix_with_those_of_numpy(cupy, launches, mix):
+def test_arrays_do_not_mix_with_those_of_numpy(stand_in, mix):
     with pytest.raises(TypeError):
-        mix(cupy.asarray(np.ones(3)))
+        mix(stand_in.asarray(np.ones(3)))
 
 
-def test_fresh_memory_is_nan(cupy, launches):
-    assert np.isnan(cupy.empty((2, 3), np.float32).get()).all()
+def test_fresh_memory_is_nan(stand_in):
+    assert np.isnan(stand_in.empty((2, 3), np.float32).get()).all()
 
 
 def test_it_leaves_no_trace():

@@ -1,4 +1,5 @@
 """Mechanisms at the end of their range are other mechanisms. Each line is one edge, tested to rounding."""
+
 import numpy as np
 import pytest
 
@@ -48,7 +49,10 @@ EDGES = {
     ),
     "linformer with E = F = I is softmax": (lambda q, k, v: fa.linformer_attention(q, k, v, np.eye(N)), exact),
     "linformer with segments of one key is softmax": (lambda q, k, v: fa.linformer_attention(q, k, v, rank=N), exact),
-    "linformer with a permutation is softmax": (lambda q, k, v: fa.linformer_attention(q, k, v, np.eye(N)[::-1].copy()), exact),
+    "linformer with a permutation is softmax": (
+        lambda q, k, v: fa.linformer_attention(q, k, v, np.eye(N)[::-1].copy()),
+        exact,
+    ),
     "low rank with all singular values is softmax": (lambda q, k, v: fa.lowrank_attention(q, k, v, rank=N), exact),
     "one key head per query head is multi-head attention": (
         lambda q, k, v: fa.softmax_attention(q, k, v, grouped=True),
@@ -119,7 +123,9 @@ def _error(f, inputs, **options):
 def test_error_falls_with_the_knob_on_smooth_input(f, settings, rng):
     """Keys that drift slowly, and a recency that rewards near ones: what each approximation hopes for."""
     t = np.linspace(0, 3, N)[:, None]
-    x = np.concatenate([np.cos(2.0**i * t) for i in range(D // 2)] + [np.sin(2.0**i * t) for i in range(D // 2)], axis=1)
+    x = np.concatenate(
+        [np.cos(2.0**i * t) for i in range(D // 2)] + [np.sin(2.0**i * t) for i in range(D // 2)], axis=1
+    )
     inputs = 4 * x, x, np.concatenate([t, t**2, np.sin(t)], axis=1)
     errors = [_error(f, inputs, **options) for options in settings]
     assert errors == sorted(errors, reverse=True)
@@ -129,6 +135,7 @@ def test_error_falls_with_the_knob_on_smooth_input(f, settings, rng):
 def test_error_of_performer_falls_as_one_over_the_root_of_its_rank(rng):
     inputs = [0.5 * rng.standard_normal((N, D)) for _ in range(3)]
     few, many = (
-        np.mean([_error(fa.performer_attention, inputs, rank=r, rng=seed) ** 2 for seed in range(40)]) for r in (64, 1024)
+        np.mean([_error(fa.performer_attention, inputs, rank=r, rng=seed) ** 2 for seed in range(40)])
+        for r in (64, 1024)
     )
     assert 8 < few / many < 32  # 16, up to a factor of two: the quotient of two estimates has terms of higher order

@@ -1,4 +1,5 @@
 """Every law x every mechanism x every form, causal and not x every namespace."""
+
 from dataclasses import replace
 
 import pytest

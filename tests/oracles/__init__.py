@@ -1,1 +1,1 @@
-"""Mechanisms as plain Python loops over the indices of their papers: lists of floats, no arrays, nothing of the library."""
+"""Mechanisms as plain Python loops over the indices of their papers: lists of floats, nothing of the library."""

@@ -1,4 +1,5 @@
 """Katharopoulos et al. 2020, equations 4 and 7 (phi = elu + 1) and 8 (causal), one number at a time."""
+
 import math
 
 

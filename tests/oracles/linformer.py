@@ -1,4 +1,5 @@
 """Wang et al. 2020, equation 7: softmax(q (E k)^T / sqrt(d)) (F v), one number at a time."""
+
 import math
 
 
@@ -12,7 +13,9 @@ def linformer_attention(q, k, v, e, f, *, scale=None):
     for row in q:
         weights = [math.exp(scale * sum(row[c] * key[c] for c in range(d))) for key in keys]
         total = math.fsum(weights)
-        outputs.append([math.fsum(w * value[c] for w, value in zip(weights, values, strict=True)) / total for c in range(width)])
+        outputs.append(
+            [math.fsum(w * value[c] for w, value in zip(weights, values, strict=True)) / total for c in range(width)]
+        )
     return outputs
 
 

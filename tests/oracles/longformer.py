@@ -1,4 +1,5 @@
 """Beltagy et al. 2020, section 3.1: a window, and global tokens that see and are seen by all, one pair at a time."""
+
 import math
 
 

@@ -1,4 +1,5 @@
-"""The truncated singular value decomposition of the softmax matrix by one-sided Jacobi rotations (Hestenes 1958), in plain loops."""
+"""The truncated singular value decomposition of the softmax matrix by one-sided Jacobi rotations (Hestenes 1958)."""
+
 import math
 
 from oracles.softmax import softmax_attention

@@ -1,4 +1,5 @@
-"""Choromanski et al. 2021: equations 4 (attention by features), 5 to 7 and Lemma 1 (the features), one number at a time."""
+"""Choromanski et al. 2021: attention by features (equation 4), the features (5, 6 and Lemma 1), number by number."""
+
 import math
 
 
@@ -16,7 +17,7 @@ def trigonometric(x, omega):
 
 
 def performer_attention(q, k, v, omega, *, features="positive", causal=False, scale=None):
-    """Lists q (n, d), k (m, d), v (m, e), omega (r, d); returns o (n, e). Query i sees keys j <= i + m - n if causal."""
+    """Lists q (n, d), k (m, d), v (m, e), omega (r, d); returns o (n, e). If causal, i sees j <= i + m - n."""
     n, m, d, e = len(q), len(k), len(q[0]), len(v[0])
     root = math.sqrt(1 / math.sqrt(d) if scale is None else scale)
     phi = {"positive": positive, "trigonometric": trigonometric}[features]

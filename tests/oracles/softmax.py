@@ -1,8 +1,11 @@
 """Vaswani et al. 2017, equation 1, one number at a time, with the options of the library's notation page."""
+
 import math
 
 
-def softmax_attention(q, k, v, *, mask=None, bias=None, causal=False, offset=None, window=None, scale=None, softcap=None):
+def softmax_attention(
+    q, k, v, *, mask=None, bias=None, causal=False, offset=None, window=None, scale=None, softcap=None
+):
     """Lists q (n, d), k (m, d), v (m, e), mask and bias (n, m); returns o (n, e) and log-sum-exp (n)."""
     n, m, d, e = len(q), len(k), len(q[0]), len(v[0])
     scale = 1 / math.sqrt(d) if scale is None else scale

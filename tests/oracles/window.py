@@ -1,4 +1,5 @@
 """Beltagy et al. 2020, section 3.1: a sliding window, one pair at a time."""
+
 import math
 
 

@@ -1,7 +1,11 @@
 """Grouped-query heads (Ainslie et al. 2023) as a broadcast: h query heads share g key heads.
 
-    query head i uses key head i // (h / g):   q (..., h, n, d) -> (..., g, h/g, n, d)   k (..., g, m, d) -> (..., g, 1, m, d)
+    query head i uses key head i // (h / g)
+    q (..., h, n, d) -> (..., g, h/g, n, d),   k (..., g, m, d) -> (..., g, 1, m, d)
+
+Nothing is repeated in memory.
 """
+
 from typing import Any
 
 from factorattn.contract import check
@@ -20,7 +24,7 @@ def check_grouped(q: Any, k: Any, v: Any) -> tuple[Any, dict[str, int]]:
 
 
 def split_heads(q: Any, k: Any, v: Any, mask: Any | None, bias: Any | None, *, xp: Any) -> tuple[Any, ...]:
-    """Give q the axes (..., g, h/g, n, d), and k and v (..., g, 1, m, d): heads of a group broadcast over its key head."""
+    """Give q the axes (..., g, h/g, n, d), k and v (..., g, 1, m, d): a key head broadcasts over its group."""
     g = k.shape[-3]
     q = xp.reshape(q, (*q.shape[:-3], g, q.shape[-3] // g, *q.shape[-2:]))  # (..., g, h/g, n, d)
     k, v = k[..., None, :, :], v[..., None, :, :]  # (..., g, 1, m, d)

@@ -1,4 +1,5 @@
-"""What a user may say about pairs of queries and keys: mask, bias, causality and window, checked once for every mechanism."""
+"""What a user may say about pairs of queries and keys: mask, bias, causality and window, checked in one place."""
+
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ def check_pairs(mask: Any | None, bias: Any | None, n: int, m: int, *, q: Any, x
         except TypeError:  # the dtype of another library
             kind = False
         if not kind:
-            raise TypeError(f"{name} must be a {xp.__name__} array of dtype {want}, got {type(table).__name__} {table.dtype}")
+            raise TypeError(
+                f"{name} must be a {xp.__name__} array of dtype {want}, got {type(table).__name__} {table.dtype}"
+            )
         try:
             fits = np.broadcast_shapes(tuple(table.shape)[-2:], (n, m)) == (n, m)
         except ValueError:
@@ -38,9 +41,13 @@ def check_pairs(mask: Any | None, bias: Any | None, n: int, m: int, *, q: Any, x
 def band_of(causal: bool, window: int | tuple[int | None, int | None] | None, beside: int) -> Band:
     """The band lo <= j - i <= hi that causality and window leave."""
     sides = window if isinstance(window, tuple) else (window, window)
-    wrong = any(side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 0) for side in sides)
+    wrong = any(
+        side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 0) for side in sides
+    )
     if len(sides) != 2 or wrong:
-        raise ValueError(f"window must be a non-negative integer or a pair (left, right) of them or None, got {window!r}")
+        raise ValueError(
+            f"window must be a non-negative integer or a pair (left, right) of them or None, got {window!r}"
+        )
     left, right = sides
     if causal:
         right = 0

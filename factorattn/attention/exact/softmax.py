@@ -1,7 +1,10 @@
-"""Softmax attention (Vaswani et al. 2017): each output is a mean of the values, weighted by how well keys match the query.
+"""Softmax attention (Vaswani et al. 2017): a mean of the values, weighted by how well their keys match the query.
 
-    a_ij = scale q_i . k_j            o_i = sum_j p_ij v_j,   p_ij = exp(a_ij) / sum_j' exp(a_ij')
+    a_ij = scale q_i . k_j,   p_ij = exp(a_ij) / sum_l exp(a_il),   o_i = sum_j p_ij v_j
+
+This is the mechanism that all others approximate or replace.
 """
+
 from typing import Any
 
 from factorattn.attention.exact.grouped import check_grouped, join_heads, split_heads
@@ -58,18 +61,18 @@ def softmax_attention(
     causal : bool
         Query i sees keys ``j <= i + offset`` only.
     offset : int, optional
-        The key that stands beside query 0, for `causal` and `window`. By default m - n: the last query beside the last key
-        (what decoding needs; ``torch``'s ``is_causal=True`` is ``offset=0``).
+        The key that stands beside query 0, for `causal` and `window`. By default m - n: the last query beside the last
+        key (what decoding needs; ``torch``'s ``is_causal=True`` is ``offset=0``).
     window : int or (left, right), optional
-        Query i sees keys from ``i + offset - left`` to ``i + offset + right``, both included; None is unbounded. An int is
-        both. (Libraries disagree whether ``window=w`` counts the query's own key: here it does not.)
+        Query i sees keys from ``i + offset - left`` to ``i + offset + right``, both included; None is unbounded. An
+        int is both. (Libraries disagree whether ``window=w`` counts the query's own key: here it does not.)
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
     softcap : float, optional
         Logits become ``softcap * tanh(logits / softcap)``, before bias and mask.
     grouped : bool
-        Grouped-query attention: q has h heads in its axis -3, k and v have g heads there, g divides h, and query head i uses
-        key head ``i // (h / g)``.
+        Grouped-query attention: q has h heads in its axis -3, k and v have g heads there, g divides h, and query head
+        i uses key head ``i // (h / g)``.
     return_lse : bool
         Also return the log-sum-exp of the logits.
     form : {"online", "dense"}
@@ -91,7 +94,8 @@ def softmax_attention(
 
     Notes
     -----
-    float16 and bfloat16 inputs are computed in float32. NaN or infinity in a key or value reaches only rows that attend to it.
+    float16 and bfloat16 inputs are computed in float32. NaN or infinity in a key or value reaches only rows that
+    attend to it.
 
     References
     ----------

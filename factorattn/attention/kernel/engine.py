@@ -1,11 +1,12 @@
-"""Kernel attention: weights are inner products of features, so the sums over keys can be taken before the query is known.
+"""Kernel attention: weights are inner products of features, so sums over keys are taken before the query is known.
 
     o_i = sum_j (phi_i . psi_j) v_j / sum_j (phi_i . psi_j) = phi_i (sum_j psi_j v_j^T) / phi_i . (sum_j psi_j)
 
-The left side takes n m operations, the right side n + m (Katharopoulos et al. 2020, equations 4 to 6). A family member chooses the
-features: phi_i = f_i up to any factor, which cancels, and psi_j = e^s_j g_j with a log scale s_j apart, so that features of
-exponential size stay in range.
+The left side takes n m operations, the right side n + m (Katharopoulos et al. 2020, equations 4 to 6). A family member
+chooses the features: phi_i = f_i up to any factor, which cancels, and psi_j = e^s_j g_j with a log scale s_j apart, so
+that features of exponential size stay in range.
 """
+
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,9 @@ def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, x
         return _divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
 
     def add(state, keys):
-        return gather_keys(state, g[..., keys, :], v[..., keys, :], None if log_scale is None else log_scale[..., keys, :], xp=xp), None
+        return gather_keys(
+            state, g[..., keys, :], v[..., keys, :], None if log_scale is None else log_scale[..., keys, :], xp=xp
+        ), None
 
     (outer, total, _), _ = scan_tiles(add, empty_state(g, v, xp=xp), 0, g.shape[-2], 1, xp=xp)
     return _divide(f @ outer, f @ total.mT, xp=xp)

@@ -1,7 +1,11 @@
 """Linear attention (Katharopoulos et al. 2020): the feature map elu(x) + 1 in place of the exponential of q . k.
 
-    o_i = phi(q_i) (sum_j phi(k_j) v_j^T) / phi(q_i) . (sum_j phi(k_j)),   phi(x) = elu(x) + 1 = { x + 1 if x > 0;  e^x if x <= 0 }
+    o_i = phi(q_i) (sum_j phi(k_j) v_j^T) / phi(q_i) . (sum_j phi(k_j))
+    phi(x) = elu(x) + 1 = { x + 1 if x > 0;  e^x if x <= 0 }
+
+The features are positive, and so are the weights.
 """
+
 from typing import Any
 
 from factorattn.attention.kernel.engine import kernel_attend
@@ -54,12 +58,15 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
 
     References
     ----------
-    Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020, equations 4 to 7.
+    Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020,
+    equations 4 to 7.
     arXiv:2006.16236
     """
     xp, _ = check(INPUTS, q=q, k=k, v=v)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    o = kernel_attend(_elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, form=form, xp=xp)
+    o = kernel_attend(
+        _elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, form=form, xp=xp
+    )
     return xp.astype(o, dtype, copy=False)
 
 

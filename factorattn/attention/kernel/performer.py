@@ -1,9 +1,12 @@
 """Performer (Choromanski et al. 2021): softmax attention in which exp(q . k) is estimated by random features (FAVOR+).
 
-    exp(scale q_i . k_j) ~ phi(x_i) . phi(y_j),   x = sqrt(scale) q,  y = sqrt(scale) k,   phi as in `factorattn.factor.features`
+    exp(scale q_i . k_j) ~ phi(x_i) . phi(y_j),   x = sqrt(scale) q,   y = sqrt(scale) k
+
+with the random features phi of `factorattn.factor.features`.
 
 The estimate of each weight is unbiased; the quotient of two estimates is not, and its error falls as 1 / sqrt(r).
 """
+
 import math
 from typing import Any
 
@@ -57,8 +60,8 @@ def performer_attention(
     rng : int, numpy.random.Generator or None
         Source of randomness where `omega` is left out (SPEC 7).
     features : {"positive", "trigonometric"}
-        "positive" gives weights > 0, accurate where weights are small; "trigonometric" (2 r features) may give denominators
-        near or below zero.
+        "positive" gives weights > 0, accurate where weights are small; "trigonometric" (2 r features) may give
+        denominators near or below zero.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
     scale : float, optional
@@ -79,12 +82,14 @@ def performer_attention(
 
     Notes
     -----
-    The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales are kept
-    per key and only their maximum over the keys seen is subtracted. float16 and bfloat16 inputs are computed in float32.
+    The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales
+    are kept per key and only their maximum over the keys seen is subtracted. float16 and bfloat16 inputs are computed
+    in float32.
 
     References
     ----------
-    Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1 and Algorithm 1. arXiv:2009.14794
+    Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1 and Algorithm 1.
+    arXiv:2009.14794
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
     phi = choose(FEATURES, features=features)

@@ -1,7 +1,10 @@
 """Linformer (Wang et al. 2020): softmax attention to r mixtures of the m keys and of the values.
 
-    o = softmax(scale q (E k)^T) (F v),   E and F of shape r x m, learned
+    o = softmax(scale q (E k)^T) (F v),   E and F of shape r x m
+
+E and F are learned; where they are left out, they take the means of r segments.
 """
+
 from typing import Any
 
 from factorattn.attention.exact.softmax import FORMS
@@ -46,10 +49,11 @@ def linformer_attention(
     v : array, shape (..., m, e)
         Queries, keys and values; batch axes broadcast.
     e : array, shape (..., r, m), optional
-        Projection E of the keys. If left out, the segment means of `factorattn.factor.segment_means` (the paper's "mean pooling"):
-        exact for r = m, and untrained.
+        Projection E of the keys. If left out, the segment means of `factorattn.factor.segment_means` (the paper's
+        "mean pooling"): exact for r = m, and untrained.
     f : array, shape (..., r, m), optional
-        Projection F of the values. If left out, E (the paper's key-value sharing; sharing over heads or layers is broadcasting).
+        Projection F of the values. If left out, E (the paper's key-value sharing; sharing over heads or layers is
+        broadcasting).
     rank : int, optional
         Number r of mixtures. By default that of `e`, or min(m, 256).
     scale : float, optional
@@ -70,8 +74,8 @@ def linformer_attention(
 
     Notes
     -----
-    Mixtures hold keys of all times: there is no causal Linformer, and no mask over single keys. float16 and bfloat16 inputs are
-    computed in float32.
+    Mixtures hold keys of all times: there is no causal Linformer, and no mask over single keys. float16 and bfloat16
+    inputs are computed in float32.
 
     References
     ----------

@@ -2,9 +2,10 @@
 
     P = softmax(scale q k^T) = U diag(s) V^T,       o = U_r (diag(s_r) (V_r^T v))
 
-No matrix of rank r is nearer to P in the Frobenius or spectral norm (Eckart and Young 1936): the yardstick for every mechanism
-whose weights have rank r. It costs more than what it approximates.
+No matrix of rank r is nearer to P in the Frobenius or spectral norm (Eckart and Young 1936): the yardstick for every
+mechanism whose weights have rank r. It costs more than what it approximates.
 """
+
 from typing import Any
 
 from factorattn.attention.exact.options import check_pairs
@@ -58,8 +59,8 @@ def lowrank_attention(
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
     form : {"svd", "projection"}
-        Equal to rounding where the singular value `rank` is apart from the next. "svd" is the definition; "projection" applies
-        P and then projects on its leading left singular vectors, U_r U_r^T (P v).
+        Equal to rounding where the singular value `rank` is apart from the next. "svd" is the definition; "projection"
+        applies P and then projects on its leading left singular vectors, U_r U_r^T (P v).
 
     Returns
     -------
@@ -74,8 +75,8 @@ def lowrank_attention(
 
     Notes
     -----
-    Needs the ``linalg`` extension of the array API. A singular vector holds weights of all times: there is no causal form.
-    float16 and bfloat16 inputs are computed in float32.
+    Needs the ``linalg`` extension of the array API. A singular vector holds weights of all times: there is no causal
+    form. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------

@@ -4,6 +4,7 @@
 
 Partial results over disjoint sets of keys are merged by their log-sum-exp (Milakov and Gimelshein 2018).
 """
+
 from typing import Any
 
 from factorattn.primitives.pairs import finite_top
@@ -15,7 +16,7 @@ LEAST_BLOCK = 64  # a narrower window still gets blocks of this size: small prod
 
 
 def window_band(window: int, causal: bool) -> tuple[int, int]:
-    """The band lo <= j - i <= hi of a window that reaches `window` keys to the left and, unless causal, to the right."""
+    """The band lo <= j - i <= hi of a window that reaches `window` keys to the left and, unless causal, right."""
     return -window, 0 if causal else window
 
 
@@ -74,7 +75,7 @@ def _neighbours(x, block, blocks, sides, *, xp):
 
 
 def merge(parts: list[tuple[Any, Any]], *, xp: Any) -> Any:
-    """Join outputs (..., n, e) and log-sum-exps (..., n) over disjoint sets of keys into the output over their union."""
+    """Join outputs (..., n, e) and log-sum-exps (..., n) over disjoint sets of keys: the output over all of them."""
     lses = xp.stack([lse for _, lse in parts], axis=-1)  # (..., n, parts)
     shares = xp.exp(lses - finite_top(xp.max(lses, axis=-1, keepdims=True), xp=xp))
     total = xp.sum(shares, axis=-1, keepdims=True)  # (..., n, 1)

@@ -2,9 +2,10 @@
 
     pair (i, j) is seen if  |i - j| <= w  or  i in G  or  j in G
 
-Rows of the global tokens may have projections of their own (q_global, k_global, v_global: section 3.1, "linear projections for global
-attention").
+Rows of the global tokens may have projections of their own (q_global, k_global, v_global: section 3.1, "linear
+projections for global attention").
 """
+
 from typing import Any
 
 from factorattn.attention.sparse.engine import attend_neighbours, merge, window_band
@@ -59,8 +60,8 @@ def longformer_attention(
     global_tokens : sequence of int
         Distinct positions G in 0 .. n - 1 (the classification token, the question, ...). May be empty.
     q_global, k_global, v_global : array, shapes of q, k, v, optional
-        Separate projections for the rows of the global tokens; by default q, k, v. Other rows see the global tokens through k
-        and v.
+        Separate projections for the rows of the global tokens; by default q, k, v. Other rows see the global tokens
+        through k and v.
     causal : bool
         No token sees a later one; a global token then sees all earlier ones.
     scale : float, optional
@@ -137,7 +138,11 @@ def _blocked(q, k, v, own, picks, *, window, causal, scale, xp):
         scale=scale, mask=index[None, :] <= i[:, None] if causal else None,
     )  # fmt: skip
     rows, _ = softmax_attend(
-        xp.take(own[0], index, axis=-2), own[1], own[2], scale=scale, mask=i[None, :] <= index[:, None] if causal else None
+        xp.take(own[0], index, axis=-2),
+        own[1],
+        own[2],
+        scale=scale,
+        mask=i[None, :] <= index[:, None] if causal else None,
     )  # (..., g, e)
     return xp.where(is_global[:, None], xp.take(rows, slot, axis=-2), merge([near, columns], xp=xp))
 

@@ -1,7 +1,10 @@
 """Window attention: softmax over the keys within a fixed distance (Beltagy et al. 2020, section 3.1, "sliding window").
 
     o_i = sum_{|i - j| <= w} p_ij v_j,   p_ij = softmax over those j of scale q_i . k_j
+
+Both ends belong to the window: query i sees itself and w keys to each side.
 """
+
 from typing import Any
 
 from factorattn.attention.exact.softmax import FORMS as EXACT
@@ -45,15 +48,15 @@ def window_attention(
         Queries, keys and values of one sequence; batch axes broadcast. (For queries and keys of different lengths, use
         ``softmax_attention(window=...)``.)
     window : int
-        Reach to each side, both ends included: query i sees the 2 w + 1 keys from i - w to i + w (w + 1 if `causal`). The paper's
-        "window size" is 2 w; many libraries count the query's own key in w.
+        Reach to each side, both ends included: query i sees the 2 w + 1 keys from i - w to i + w (w + 1 if `causal`).
+        The paper's "window size" is 2 w; many libraries count the query's own key in w.
     causal : bool
         Query i sees no key after itself.
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
     form : {"blocked", "online", "dense"}
-        Equal to rounding. "dense" is the definition, O(n^2); "blocked" forms n / b products of b x 3 b; "online" goes tile by tile
-        through the band.
+        Equal to rounding. "dense" is the definition, O(n^2); "blocked" forms n / b products of b x 3 b; "online" goes
+        tile by tile through the band.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def window_attention(
 
     Notes
     -----
-    Cost grows with the number n w of pairs, for windows of 64 and more. float16 and bfloat16 inputs are computed in float32.
+    Cost grows with the number n w of pairs, for windows of 64 and more. float16 and bfloat16 inputs are computed in
+    float32.
 
     References
     ----------

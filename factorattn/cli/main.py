@@ -1,0 +1,207 @@
+"""The commands."""
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from factorattn import CATALOGUE, __version__, find
+from factorattn.cli.errors import BadInput, Commands
+from factorattn.cli.output import STDOUT, whole_file
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(cls=Commands, add_completion=False, help="Attention mechanisms, compared, listed and counted.")
+
+Name = Annotated[str, typer.Argument(help="A mechanism, with or without _attention.", show_default=False)]
+
+
+class Dtype(StrEnum):
+    """Precision of the input."""
+
+    float16 = "float16"
+    float32 = "float32"
+    float64 = "float64"
+
+
+class Namespace(StrEnum):
+    """Where to compute."""
+
+    numpy = "numpy"
+    cupy = "cupy"
+
+
+class Kernels(StrEnum):
+    """Whether compiled kernels may run."""
+
+    auto = "auto"
+    off = "off"
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="factorattn")
+
+
+@app.callback(invoke_without_command=True)
+def factorattn(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Attention mechanisms: compared on one input, listed, shown, counted."""
+    if version:
+        typer.echo(f"factorattn {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def compare(
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Arrays q, k, v: .npz or .safetensors. [default: MiniLM, in the package]")
+    ] = None,
+    n: Annotated[str | None, typer.Option("--n", help="Use the first n tokens. [default: 2048, or all of --input]")] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="[default: float32, or that of --input]")] = None,
+    causal: Annotated[bool, typer.Option("--causal", help="No query sees a later key.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Only this mechanism; repeat, or separate by commas.")] = None,
+    sizes: Annotated[list[str] | None, typer.Option("--set", help="A knob: r=256 (rank), w=128 (window), g=1 (global).")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For mechanisms that draw at random.")] = 0,
+    namespace: Annotated[Namespace, typer.Option(help="Where to compute.")] = Namespace.numpy,
+    kernels: Annotated[Kernels, typer.Option(help="Compiled kernels, or the references they are checked against.")] = Kernels.auto,
+    budget: Annotated[float, typer.Option(min=0, help="Leave out what would take more seconds a call.")] = 20.0,
+    json_file: Annotated[str | None, typer.Option("--json", help='Write all figures; "-" is stdout.')] = None,
+    csv_file: Annotated[str | None, typer.Option("--csv", help='Write the table; "-" is stdout.')] = None,
+    html_file: Annotated[str | None, typer.Option("--html", help="Write a page with pictures.")] = None,
+) -> None:
+    """Run every mechanism on one input: time, memory and distance from exact attention."""
+    from factorattn.cli import compare as comparison
+    from factorattn.cli.job import Plan
+
+    files = {"--json": json_file, "--csv": csv_file, "--html": html_file}
+    _distinct(files)
+    names = _selected(only)
+    data = _input(input_file, n, dtype, causal, namespace)
+    plan = Plan(
+        names=names,
+        sizes=_knobs(sizes or [], min(data.sizes()["n"], data.sizes()["m"])),
+        causal=causal,
+        seed=seed,
+        namespace=namespace,
+        kernels=kernels,
+        budget=budget,
+        growth=html_file is not None,
+    )
+    quiet = STDOUT in files.values()
+    with ExitStack() as stack:
+        opened = {option: stack.enter_context(whole_file(path, option)) for option, path in files.items() if path}
+        with _progress(comparison.steps(plan), hidden=quiet) as step:
+            report = comparison.compare(data, plan, step)
+        if "--json" in opened:
+            from factorattn.cli.export import as_dict, dump
+
+            dump(as_dict(report), opened["--json"])
+        if "--csv" in opened:
+            from factorattn.cli.export import write_csv
+
+            write_csv(report, opened["--csv"])
+        if "--html" in opened:
+            from factorattn.cli.page import page
+
+            opened["--html"].write(page(report))
+    if not quiet:
+        from factorattn.cli.table import print_report
+
+        print_report(report)
+
+
+@app.command("list")
+def list_mechanisms() -> None:
+    """List the mechanisms."""
+    from factorattn.cli.describe import print_list
+
+    print_list()
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Show a mechanism: equation, paper, inputs, forms, declared and counted cost."""
+    from factorattn.cli.describe import print_mechanism
+
+    print_mechanism(_find(name))
+
+
+@app.command()
+def cost(
+    name: Name,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[n=1e6 d=64 ... causal=true form=...]", help="Sizes and options.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count what one call costs at given sizes, at once and for any size."""
+    from factorattn.cli.describe import print_cost
+
+    print_cost(_find(name), words or [], as_json=json_output)
+
+
+def _find(name: str) -> Callable:
+    try:
+        return find(name)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _selected(only: list[str] | None) -> list[str]:
+    if not only:
+        return list(CATALOGUE)
+    names = [name.strip() for word in only for name in word.split(",")]
+    return list(dict.fromkeys(_find(name).__name__ for name in names))
+
+
+def _knobs(words: list[str], longest: int) -> dict[str, int]:
+    from factorattn.cli.options import knobs
+    from factorattn.cli.sizes import DEFAULTS, read_sizes
+
+    letters = list(dict.fromkeys(letter for f in CATALOGUE.values() for letter in knobs(f)))
+    given = read_sizes(words, letters, f"--set takes {', '.join(letters)}; the other sizes are those of the input")
+    return {letter: min(DEFAULTS[letter], longest) for letter in letters if letter in DEFAULTS} | given
+
+
+def _input(path, n, dtype, causal, namespace):
+    from factorattn.cli import inputs
+    from factorattn.cli.sizes import read_count
+
+    length = None if n is None else read_count(n, "--n")
+    data = inputs.embedded(length, dtype) if path is None else inputs.read_file(path, length, dtype)
+    size = data.sizes()
+    if causal and size["n"] > size["m"]:
+        raise BadInput(f"--causal needs a key beside each query, got {size['n']} queries and {size['m']} keys")
+    return inputs.to_cupy(data) if namespace == "cupy" else data
+
+
+def _distinct(files: dict[str, str | None]) -> None:
+    seen: dict[str, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        place = path if path == STDOUT else str(Path(path).absolute())
+        if place in seen:
+            raise BadInput(f"{seen[place]} and {option} both write to {'stdout' if path == STDOUT else path}")
+        seen[place] = option
+
+
+@contextmanager
+def _progress(total: int, *, hidden: bool) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr, redrawn between measurements and not during them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    bar = Progress(console=console, auto_refresh=False, transient=True, disable=hidden or not console.is_terminal)
+    with bar:
+        task = bar.add_task("", total=total)
+
+        def step(text: str) -> None:
+            bar.update(task, description=text)
+            bar.advance(task)
+            bar.refresh()
+
+        yield step
