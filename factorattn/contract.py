@@ -105,7 +105,12 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
 
 
 def sample(
-    contract: str, rng: np.random.Generator, *, batch: tuple[int, ...] = (), optional: bool = True, **sizes: int
+    contract: str,
+    rng: np.random.Generator,
+    sizes: Mapping[str, int],
+    *,
+    batch: tuple[int, ...] = (),
+    optional: bool = True,
 ) -> dict[str, Any]:
     """Draw NumPy arguments that satisfy a contract: arrays standard normal, positions distinct and sorted.
 

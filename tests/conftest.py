@@ -22,7 +22,13 @@ class Namespace:
             self.prepare = _read_only
 
 
-NAMESPACES = ["numpy", "numpy read-only", "array_api_strict", "torch", "cupy"]
+NAMESPACES = [
+    "numpy",
+    "numpy read-only",
+    "array_api_strict",
+    pytest.param("torch", marks=pytest.mark.peers),
+    "cupy",
+]
 
 
 @pytest.fixture(params=NAMESPACES)

@@ -32,17 +32,17 @@ def number(value: float) -> str:
 
 
 def kind(row: Row) -> str:
-    """Exact, an approximation of what is exact, or something else."""
+    """Exact softmax, an approximation of it, or weights of its own."""
     if row.job.name == EXACT:
         return "exact"
-    return "approximate" if row.job.record.approximates else "another"
+    return "approximate" if row.job.record.approximates else "its own"
 
 
 def _error(report: Report, row: Row) -> str:
     told = [number(error) for error in row.errors]
     if len(told) > 2:
         told = [f"at most {number(max(row.errors))}"]
-    return f"({' | '.join(told)})" if kind(row) == "another" else " | ".join(told)
+    return f"({' | '.join(told)})" if kind(row) == "its own" else " | ".join(told)
 
 
 def _quartiles(report: Report, row: Row) -> str:
@@ -53,7 +53,7 @@ def _quartiles(report: Report, row: Row) -> str:
 
 COLUMNS = (
     Column("mechanism", lambda _, row: row.job.label, lambda _, row: row.job.label, "by family"),
-    Column("weights", lambda _, row: kind(row), lambda _, row: kind(row), "exact softmax, approximate, or another kernel's", 125),
+    Column("weights", lambda _, row: kind(row), lambda _, row: kind(row), "exact softmax, approximate or others", 125),
     Column(
         "time, declared",
         lambda _, row: row.job.record.time,
@@ -61,7 +61,12 @@ COLUMNS = (
         "leading operations of the default form",
         150,
     ),
-    Column("GFLOP", lambda _, row: number(row.cost.flops / 1e9), lambda _, row: row.cost.flops / 1e9, "counted operations"),
+    Column(
+        "GFLOP",
+        lambda _, row: number(row.cost.flops / 1e9),
+        lambda _, row: row.cost.flops / 1e9,
+        "counted operations",
+    ),
     Column(
         "MiB counted",
         lambda _, row: number(row.cost.peak / MIB),
@@ -77,7 +82,12 @@ COLUMNS = (
     ),
     Column("ms", lambda _, row: number(row.timing.median * 1e3), lambda _, row: row.timing.median * 1e3, "median time"),
     Column("quartiles", _quartiles, lambda _, row: row.timing.low * 1e3, "of the time, in ms", 110),
-    Column("speed-up", lambda report, row: f"{number(report.speedup(row))}×", lambda report, row: report.speedup(row), "over exact"),
+    Column(
+        "speed-up",
+        lambda report, row: f"{number(report.speedup(row))}×",
+        lambda report, row: report.speedup(row),
+        "over exact attention in its default form",
+    ),
     Column("error", _error, lambda _, row: row.error, "relative to exact attention in float64, for each head"),
 )
 
@@ -85,20 +95,22 @@ COLUMNS = (
 def notes(report: Report) -> list[tuple[str, str]]:
     """What stands under the table: the input, the machine, the kernels that ran, who was left out."""
     sizes = ", ".join(f"{letter} = {size:,}" for letter, size in report.sizes.items())
-    batch = f" × batch {'×'.join(map(str, report.batch))}" if report.batch else ""
+    batch = f"batch {' × '.join(map(str, report.batch))}, " if report.batch else ""
+    names = {"processor": "", "blas": ""} | {key: f"{key} " for key in report.machine if key not in ("processor", "blas")}
+    versions = "; ".join(f"{names[key]}{text}" for key, text in report.machine.items())
     lines = [
-        ("input", f"{report.source}; {sizes}{batch}; {report.dtype}{', causal' if report.plan.causal else ''}"),
-        ("machine", "; ".join(text if key in ("processor", "blas") else f"{key} {text}" for key, text in report.machine.items())),
+        ("input", f"{report.source}; {batch}{sizes}; {report.dtype}{', causal' if report.plan.causal else ''}"),
+        ("machine", versions),
     ]
     ran: dict[str, list[str]] = {}
     for row in report.rows:
-        for choice in row.ran or ("no primitive of its own",):
+        for choice in row.ran or ("array functions alone",):
             ran.setdefault(choice, []).append(row.job.label.removesuffix("_attention"))
     lines += [("kernel", f"{choice}: {', '.join(names)}") for choice, names in ran.items()]
     lines += [("left out", f"{name}: {why}") for name, why in report.left_out]
     if report.rows:
         lines.append(("error", "relative Frobenius distance from exact attention in float64, one figure a head"))
-        if any(kind(row) == "another" for row in report.rows):
+        if any(kind(row) == "its own" for row in report.rows):
             lines[-1] = ("error", f"{lines[-1][1]}; in parentheses where exact attention is not what is aimed at")
         lines.append(("memory", f"measured: {report.rows[0].peak_how}, beside the inputs"))
     return lines

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from factorattn import kernels
 from factorattn.cli.growth import Growth, counted_growth, measured_growth
 from factorattn.cli.inputs import Input
-from factorattn.cli.job import EXACT, Job, Plan, Row, bind, default_job, host, jobs_for, measure, try_out
+from factorattn.cli.job import EXACT, Plan, Row, bind, default_job, host, jobs_for, measure, try_out
 from factorattn.cli.machine import machine
 from factorattn.cli.options import LeftOut
 
@@ -54,7 +54,7 @@ def compare(data: Input, plan: Plan, step: Callable[[str], None] = lambda text: 
     measured: list[Growth] = []
     with kernels(plan.kernels):
         step("exact attention in float64")
-        wide = Input(*(x.astype("float64") for x in data[:3]), data.source)
+        wide = data.each(lambda x: x.astype("float64"))
         reference = host(bind(exact, wide, plan)())
         del wide
         step(exact.label)

@@ -6,14 +6,13 @@ from typing import Any
 from factorattn import CATALOGUE, Cost, cost, family, memory_polynomial, time_polynomial
 from factorattn.catalogue import Mechanism
 from factorattn.cli.errors import BadInput
+from factorattn.cli.job import EXACT
 from factorattn.cli.sizes import DEFAULTS, letters_of, read_sizes
 from factorattn.cli.table import terminal
 from factorattn.complexity import evaluate
 from factorattn.complexity.polynomial import NotPolynomial
 
 __all__ = ["print_cost", "print_list", "print_mechanism"]
-
-SIZES = "default sizes"
 
 
 def print_list() -> None:
@@ -66,8 +65,8 @@ def print_mechanism(f: Callable) -> None:
         lines.append(("knob", f"{record.knob}: the larger, the nearer to {record.approximates}"))
     for form in record.forms:
         lines += [
-            (f"time, {form}", f"{_counted(time_polynomial, f, form)} operations"),
-            (f"memory, {form}", f"{_counted(memory_polynomial, f, form)} bytes in float32"),
+            (f"time, {form}", _counted(time_polynomial, f, form, "operations")),
+            (f"memory, {form}", _counted(memory_polynomial, f, form, "bytes in float32")),
         ]
     console = terminal()
     console.print(Text(f"{f.__name__}{_signature(f)}", style="bold"))
@@ -101,7 +100,7 @@ def _print_counted(f: Callable, sizes: dict, options: dict, counted: Cost, decla
     from rich.text import Text
 
     record: Mechanism = f.mechanism  # type: ignore[attr-defined]
-    told = ", ".join(f"{key} = {value:,}" if isinstance(value, int) else f"{key} = {value}" for key, value in sizes.items())
+    told = ", ".join(f"{letter} = {size:,}" for letter, size in sizes.items())
     lines = [("operations", f"{counted.flops:,}")]
     lines += [(f"  {kind}", f"{count:,}") for kind, count in counted.by_kind.items()]
     lines += [
@@ -163,7 +162,9 @@ def _default_form(f: Callable) -> str:
 
 def _weights(f: Callable) -> str:
     record: Mechanism = f.mechanism  # type: ignore[attr-defined]
-    return f"approximates {record.approximates}" if record.approximates else "exact: its own definition"
+    if record.approximates:
+        return f"approximates {record.approximates}"
+    return "exact" if f.__name__ == EXACT else "its own"
 
 
 def _signature(f: Callable) -> str:
@@ -181,8 +182,8 @@ def _paper(f: Callable) -> str:
     return f"{reference} [{key}]" if reference else key
 
 
-def _counted(polynomial: Callable, f: Callable, form: str) -> str:
+def _counted(polynomial: Callable, f: Callable, form: str, unit: str) -> str:
     try:
-        return str(polynomial(f, form=form))
+        return f"{polynomial(f, form=form)} {unit}"
     except NotPolynomial as error:
-        return f"not a polynomial ({error}):"
+        return f"not a polynomial: {error}"

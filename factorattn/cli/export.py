@@ -73,7 +73,8 @@ def _row(report: Report, row: Row) -> dict[str, Any]:
 
 def _growth(growth: Growth) -> dict[str, Any]:
     quantities = {"n": growth.n, "seconds": growth.seconds, "flops": growth.flops, "peak_bytes": growth.peak}
-    return {"mechanism": growth.job.name, "form": growth.job.form} | {key: list(x) for key, x in quantities.items() if x}
+    known = {key: list(values) for key, values in quantities.items() if values}
+    return {"mechanism": growth.job.name, "form": growth.job.form} | known
 
 
 def _strict(value: Any) -> Any:

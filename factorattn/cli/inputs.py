@@ -1,6 +1,7 @@
 """Queries, keys and values to compare on: those in the package, or a user's own file."""
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,14 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile
 class Input(NamedTuple):
     """Arrays of one library, and where they come from."""
 
+    source: str
     q: Any
     k: Any
     v: Any
-    source: str
+
+    def each(self, change: Callable[[Any], Any]) -> "Input":
+        """The same with each array changed."""
+        return Input(self.source, change(self.q), change(self.k), change(self.v))
 
     def arrays(self) -> dict[str, Any]:
         """q, k and v by name."""
@@ -35,11 +40,11 @@ class Input(NamedTuple):
 
     def batch(self) -> tuple[int, ...]:
         """The batch axes that q, k and v broadcast to."""
-        return np.broadcast_shapes(*(x.shape[:-2] for x in self[:3]))
+        return np.broadcast_shapes(*(x.shape[:-2] for x in (self.q, self.k, self.v)))
 
     def first(self, n: int) -> "Input":
         """The first n queries, keys and values."""
-        return Input(*(x[..., :n, :] for x in self[:3]), self.source)
+        return self.each(lambda x: x[..., :n, :])
 
 
 def embedded(n: int | None, dtype: str | None) -> Input:
@@ -51,7 +56,7 @@ def embedded(n: int | None, dtype: str | None) -> Input:
     if n > N_TOKENS:
         raise BadInput(f"--n must be at most {N_TOKENS}, the length of the embedded input, got {n}")
     heads = " and ".join(f"layer {layer} head {head}" for layer, head in HEADS)
-    return Input(*load_minilm(n=n, dtype=dtype or "float32"), f"MiniLM on Pride and Prejudice, {heads}")
+    return Input(f"MiniLM on Pride and Prejudice, {heads}", *load_minilm(n=n, dtype=dtype or "float32"))
 
 
 def read_file(path: Path, n: int | None, dtype: str | None) -> Input:
@@ -85,7 +90,7 @@ def read_file(path: Path, n: int | None, dtype: str | None) -> Input:
             raise BadInput(f"--n must be at most {size['n']}, the length of {path.name}, got {n}")
         found = {name: x[..., :n, :] for name, x in found.items()}
     wanted = np.dtype(dtype) if dtype else np.result_type(*found.values())
-    return Input(*(_finite(name, x, wanted, path) for name, x in found.items()), path.name)
+    return Input(path.name, *(_finite(name, found[name], wanted, path) for name in NAMES))
 
 
 def to_cupy(data: Input) -> Input:
@@ -96,7 +101,7 @@ def to_cupy(data: Input) -> Input:
         raise BadInput(f"--namespace cupy needs CuPy (pip install 'factorattn[cuda13]'): {error}") from None
     if not cupy.cuda.is_available():
         raise BadInput("--namespace cupy needs an NVIDIA GPU and its driver; CuPy finds none")
-    return Input(*(cupy.asarray(x) for x in data[:3]), data.source)
+    return data.each(cupy.asarray)
 
 
 def _finite(name: str, x: np.ndarray, dtype: np.dtype, path: Path) -> np.ndarray:
@@ -125,7 +130,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: stored[name] for name in NAMES}
     except _UNREADABLE as error:
         if "pickle" in str(error):
-            raise BadInput(f"{path.name} holds pickled objects, which can run code and are refused; save plain arrays") from None
+            raise BadInput(f"{path.name} holds pickled objects, refused since they can run code; save arrays") from None
         raise BadInput(f"{path.name} is damaged or no .npz file: {error}") from None
 
 

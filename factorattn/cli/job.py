@@ -1,4 +1,4 @@
-"""One mechanism in one form on one input: bound to its options, counted, tried on a short input, measured on the whole."""
+"""One mechanism in one form on one input: bound to its options, counted, tried on a short input, measured on all."""
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from factorattn import CATALOGUE, Cost, Unsupported, cost, family, kernels, softmax_attention
+from factorattn import CATALOGUE, Cost, cost, family, kernels, softmax_attention
 from factorattn.catalogue import Mechanism
 from factorattn.cli.inputs import Input
 from factorattn.cli.machine import available_memory
 from factorattn.cli.measure import Timing, peak_memory, repeat, timed
 from factorattn.cli.options import LeftOut, fixed_options, options_for
 
-__all__ = ["EXACT", "Job", "Plan", "Row", "bind", "count", "default_job", "host", "jobs_for", "measure", "try_out", "waiter"]
+__all__ = [
+    "EXACT",
+    "Job",
+    "Plan",
+    "Row",
+    "bind",
+    "count",
+    "default_job",
+    "host",
+    "jobs_for",
+    "measure",
+    "try_out",
+    "waiter",
+]
 
 EXACT = softmax_attention.__name__
 SHORT = 256  # length to warm up at
@@ -128,19 +141,25 @@ def try_out(job: Job, data: Input, plan: Plan) -> None:
     whole, free = count(job, data, plan), available_memory(plan.namespace)
     if free is not None and whole.peak > free:
         raise LeftOut(f"would hold {whole.peak / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
-    short, wait = data.first(SHORT), waiter(plan)
-    call = bind(job, short, plan)
-    try:
-        call()
-    except (ValueError, Unsupported) as error:
-        raise LeftOut(str(error)) from None
-    ahead = timed(call, wait)[1] * whole.flops / count(job, short, plan).flops
-    if ahead > plan.budget:
-        raise LeftOut(f"one call would take about {ahead:.0f} s; --budget is {plan.budget:g} s")
+    n = SHORT
+    while True:
+        short = data.first(n)
+        call = bind(job, short, plan)
+        try:
+            call()
+        except ValueError as error:  # values are the user's; the mechanism says what is wrong with them
+            raise LeftOut(str(error)) from None
+        seconds = timed(call, waiter(plan))[1]
+        ahead = seconds * whole.flops / count(job, short, plan).flops
+        if ahead <= plan.budget:
+            return
+        if seconds > plan.budget / 8 or 2 * n > max(data.sizes()["n"], data.sizes()["m"]):
+            raise LeftOut(f"one call would take about {ahead:.0f} s; --budget is {plan.budget:g} s")
+        n *= 2  # small matrices are slow for their size: a longer input predicts better
 
 
 def measure(job: Job, data: Input, plan: Plan, reference: np.ndarray) -> Row:
-    """Run the job on the whole input: once for its memory, its kernels and its result, then again and again for its time."""
+    """Run the job on all of the input: once for memory, kernels and result, then repeatedly for time."""
     call, wait = bind(job, data, plan), waiter(plan)
     with kernels(plan.kernels) as log, peak_memory(plan.namespace) as peak:
         out, first = timed(call, wait)

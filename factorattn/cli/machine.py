@@ -52,7 +52,9 @@ def _blas() -> str:
     from threadpoolctl import threadpool_info
 
     def told(library: dict[str, Any]) -> str:
-        parts = (library["internal_api"], library.get("version"), library.get("architecture"), f"{library['num_threads']} threads")
+        threads = f"{library['num_threads']} threads"
+        parts = (library["internal_api"], library.get("version"), library.get("architecture"), threads)
         return " ".join(str(part) for part in parts if part)
 
-    return ", ".join(dict.fromkeys(told(library) for library in threadpool_info() if library["user_api"] == "blas")) or "unknown"
+    found = [told(library) for library in threadpool_info() if library["user_api"] == "blas"]
+    return ", ".join(dict.fromkeys(found)) or "unknown"

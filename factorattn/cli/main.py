@@ -56,16 +56,18 @@ def factorattn(version: Annotated[bool, typer.Option("--version", help="Print th
 @app.command()
 def compare(
     input_file: Annotated[
-        Path | None, typer.Option("--input", help="Arrays q, k, v: .npz or .safetensors. [default: MiniLM, in the package]")
+        Path | None, typer.Option("--input", help="Arrays q, k, v: .npz or .safetensors. [default: MiniLM, embedded]")
     ] = None,
-    n: Annotated[str | None, typer.Option("--n", help="Use the first n tokens. [default: 2048, or all of --input]")] = None,
+    n: Annotated[str | None, typer.Option("--n", help="The first n tokens. [default: 2048, or all of --input]")] = None,
     dtype: Annotated[Dtype | None, typer.Option(help="[default: float32, or that of --input]")] = None,
     causal: Annotated[bool, typer.Option("--causal", help="No query sees a later key.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Only this mechanism; repeat, or separate by commas.")] = None,
-    sizes: Annotated[list[str] | None, typer.Option("--set", help="A knob: r=256 (rank), w=128 (window), g=1 (global).")] = None,
+    sizes: Annotated[
+        list[str] | None, typer.Option("--set", help="A knob: r=256 (rank), w=128 (window), g=1 (global).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="For mechanisms that draw at random.")] = 0,
     namespace: Annotated[Namespace, typer.Option(help="Where to compute.")] = Namespace.numpy,
-    kernels: Annotated[Kernels, typer.Option(help="Compiled kernels, or the references they are checked against.")] = Kernels.auto,
+    kernels: Annotated[Kernels, typer.Option(help="Compiled kernels, or their references.")] = Kernels.auto,
     budget: Annotated[float, typer.Option(min=0, help="Leave out what would take more seconds a call.")] = 20.0,
     json_file: Annotated[str | None, typer.Option("--json", help='Write all figures; "-" is stdout.')] = None,
     csv_file: Annotated[str | None, typer.Option("--csv", help='Write the table; "-" is stdout.')] = None,

@@ -4,7 +4,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any, NamedTuple
@@ -54,8 +54,8 @@ def repeat(call: Callable[[], Any], wait: Callable[[], Any], *, first: float, se
 def peak_memory(namespace: str = "numpy") -> Iterator[Peak]:
     """Measure the memory that a ``with`` block needs at its peak, temporary arrays and workspaces included.
 
-    On Linux the kernel's own account of this process is read; elsewhere what Python and NumPy allocate is traced; on a GPU it
-    is the growth of CuPy's pool.
+    On Linux the kernel's own account of this process is read; elsewhere what Python and NumPy allocate is traced; on a
+    GPU it is the growth of CuPy's pool.
     """
     peak = Peak()
     gc.collect()
@@ -98,10 +98,8 @@ def _reset_high_water_mark() -> bool:
     """Hand free memory back to the system, so that the block has to ask for it again; then forget the peak so far."""
     if sys.platform != "linux":
         return False
-    try:
+    with suppress(AttributeError):  # another C library than glibc keeps what it keeps
         ctypes.CDLL(None).malloc_trim(0)
-    except AttributeError:
-        pass  # another C library than glibc keeps what it keeps
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

@@ -29,7 +29,9 @@ def fixed_options(f: Callable, *, causal: bool) -> dict[str, Any]:
     return {"causal": causal} if can_be == "option" else {}
 
 
-def options_for(f: Callable, arrays: Mapping[str, Any], sizes: Mapping[str, int], *, causal: bool, seed: int) -> dict[str, Any]:
+def options_for(
+    f: Callable, arrays: Mapping[str, Any], sizes: Mapping[str, int], *, causal: bool, seed: int
+) -> dict[str, Any]:
     """Options for ``f(q, k, v, **options)``: sizes and positions from `sizes`, a seed where `f` draws at random.
 
     Optional arrays are left out, so that the mechanism makes its own. `LeftOut` if that does not satisfy the contract.
@@ -45,16 +47,11 @@ def options_for(f: Callable, arrays: Mapping[str, Any], sizes: Mapping[str, int]
             options[item.name] = size if item.kind == "size" else tuple(range(size))
         elif parameters[item.name].default is inspect.Parameter.empty:
             raise LeftOut(f"needs --set {item.axes[0]}=...")
-    given = {item.name: arrays.get(item.name, options.get(item.name, _default(parameters, item.name))) for item in parse(contract)}
+    left = {item.name: parameters[item.name].default for item in parse(contract)}
     try:
-        check(contract, **given)
+        check(contract, **left | dict(arrays) | {name: value for name, value in options.items() if name in left})
     except ValueError as error:
         raise LeftOut(str(error)) from None
     if "rng" in parameters:
         options["rng"] = seed
     return options
-
-
-def _default(parameters: Mapping[str, inspect.Parameter], name: str) -> Any:
-    value = parameters[name].default
-    return None if value is inspect.Parameter.empty else value

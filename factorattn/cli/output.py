@@ -15,7 +15,7 @@ STDOUT = "-"
 
 @contextmanager
 def whole_file(path: str, option: str) -> Iterator[TextIO]:
-    """A text file that takes the place of `path` when the ``with`` block ends well, and leaves no trace when it does not.
+    """A text file that takes the place of `path` if the ``with`` block ends well, and leaves no trace if it does not.
 
     "-" is standard output.
 

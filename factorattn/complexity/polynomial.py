@@ -6,7 +6,6 @@ is the coefficient. Summed over all calls this is the polynomial, in integer ari
 algebra (the idea is J. Gray's, in autoray).
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -108,7 +107,7 @@ def _checked(
 
 
 def _polynomial(f: Callable, counts: Iterable[tuple[int, int, str]]) -> Polynomial:
-    sizes, total = prime_sizes(f), Counter[Monomial]()
+    sizes, total = prime_sizes(f), Polynomial()
     for count, times, name in counts:
         if count * times == 0:
             continue
@@ -123,8 +122,9 @@ def _polynomial(f: Callable, counts: Iterable[tuple[int, int, str]]) -> Polynomi
                 monomial.append((letter, power))
         if not _smooth(coefficient.numerator) or not _smooth(coefficient.denominator):
             raise NotPolynomial(f"{f.__name__}: {name} counts {count}, no monomial in {', '.join(sizes)}")
-        total[tuple(sorted(monomial))] += coefficient
-    return Polynomial(total)
+        key = tuple(sorted(monomial))
+        total[key] = total.get(key, Fraction(0)) + coefficient
+    return total
 
 
 def _smooth(number: int) -> bool:

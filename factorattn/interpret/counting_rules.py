@@ -227,7 +227,7 @@ def _finfo(xp, dtype):
 
 
 def _svd(xp, a, /, *, full_matrices=True):
-    """Thin SVD by R-SVD: 6 p q^2 + 20 q^3 for p >= q (Golub and Van Loan, 4th edition, figure 8.6.1)."""
+    """Thin SVD by R-SVD: 6 p q^2 + 20 q^3 for p >= q (Golub and Van Loan, 4th edition, section 8.6)."""
     if full_matrices:
         raise NotImplementedError("counting has no rule for linalg.svd with full_matrices=True")
     *batch, p, q = a.shape

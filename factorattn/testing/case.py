@@ -50,7 +50,7 @@ class Case:
     def inputs(self, *, batch: tuple[int, ...] = (), dtype: str = "float64", seed: int | None = None) -> dict[str, Any]:
         """NumPy arguments that satisfy the contract."""
         rng = np.random.default_rng(self.seed if seed is None else seed)
-        drawn = sample(self.record.inputs, rng, batch=batch, **self.sizes)
+        drawn = sample(self.record.inputs, rng, self.sizes, batch=batch)
         return {name: value.astype(dtype) if isinstance(value, np.ndarray) else value for name, value in drawn.items()}
 
     def call(self, inputs: Mapping[str, Any], **options: Any) -> Any:
@@ -86,7 +86,7 @@ class Case:
 
     def __str__(self) -> str:
         name = getattr(self.xp, "__name__", "").removeprefix("array_api_compat.")
-        return f"{self.f.__name__}(form={self.form!r}, causal={self.causal}) on {name}"  # type: ignore[attr-defined]
+        return f"{self.f.__name__}(form={self.form!r}, causal={self.causal}) on {name}"
 
 
 def to_numpy(x: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from factorattn.complexity.cost import cost
 from factorattn.complexity.formula import monomials
@@ -33,7 +34,7 @@ def shapes_are_read_without_values(case: Case) -> None:
     inputs = case.inputs(batch=(2,), dtype="float32")
     want, xp = case.run(inputs), counting()
     shapes = {name: xp.empty(v.shape, dtype=v.dtype) if hasattr(v, "shape") else v for name, v in inputs.items()}
-    options = {"causal": case.causal} if case.record.causal == "option" else {}
+    options: dict[str, Any] = {"causal": case.causal} if case.record.causal == "option" else {}
     out = case.f(**shapes, **options, form=case.form)
     if out.shape != want.shape or out.dtype != want.dtype:
         raise AssertionError(f"{case}: {want.dtype} {want.shape}, but counted as {out.dtype} {out.shape}")

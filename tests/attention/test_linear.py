@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import factorattn as fa
+from factorattn.testing import ROUNDING
 
 FORMS = pytest.mark.parametrize("form", fa.linear_attention.mechanism.forms)
 
@@ -27,7 +28,7 @@ def test_keys_before_the_first_query_are_all_seen(form, rng):
     q, k, v = rng.standard_normal((3, 300, 4))
     whole = fa.linear_attention(q, k, v, causal=True, form=form)
     last = fa.linear_attention(q[-3:], k, v, causal=True, form=form)
-    np.testing.assert_allclose(last, whole[-3:])
+    assert np.max(np.abs(last - whole[-3:])) <= np.max(np.abs(whole)) * ROUNDING(np.float64, 300)
 
 
 @FORMS
@@ -39,6 +40,7 @@ def test_half_precision_accumulates_in_single(form):
     np.testing.assert_array_equal(o, np.ones((3, 2)))
 
 
+@pytest.mark.peers
 def test_bfloat16_of_torch_is_computed_in_single():
     torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
     x = torch.ones((3000, 2), dtype=torch.bfloat16)

@@ -201,6 +201,7 @@ def test_counted_memory_grows_with_the_length_only():
     assert large <= 2 * small
 
 
+@pytest.mark.peers
 def test_peer_torch_agrees(rng):
     torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
     q, k, v = (torch.asarray(rng.standard_normal((2, 3, 40, 8))) for _ in range(3))

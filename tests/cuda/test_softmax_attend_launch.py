@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from factorattn.attention.exact.softmax import softmax_attention
+from factorattn import softmax_attention
 from factorattn.primitives.dispatch import Unsupported, explain, kernels
 from factorattn.primitives.softmax_attend import softmax_attend
 from factorattn.testing.tolerance import ROUNDING

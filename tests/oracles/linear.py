@@ -1,4 +1,4 @@
-"""Katharopoulos et al. 2020, equations 4 and 7 (phi = elu + 1) and 8 (causal), one number at a time."""
+"""Katharopoulos et al. 2020, sections 3.2 (phi = elu + 1) and 3.3 (causal), one number at a time."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Wang et al. 2020, equation 7: softmax(q (E k)^T / sqrt(d)) (F v), one number at a time."""
+"""Wang et al. 2020, section 4: softmax(q (E k)^T / sqrt(d)) (F v), one number at a time."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Choromanski et al. 2021: attention by features (equation 4), the features (5, 6 and Lemma 1), number by number."""
+"""Choromanski et al. 2021, section 2: attention by features, and the features (Lemma 1), number by number."""
 
 import math
 
@@ -10,7 +10,7 @@ def positive(x, omega):
 
 
 def trigonometric(x, omega):
-    """Equation 6: exp(|x|^2 / 2) / sqrt(r) (sin(omega_1 . x), ..., cos(omega_1 . x), ...)."""
+    """Section 2.3: exp(|x|^2 / 2) / sqrt(r) (sin(omega_1 . x), ..., cos(omega_1 . x), ...)."""
     half = sum(c * c for c in x) / 2
     angles = [sum(a * b for a, b in zip(w, x, strict=True)) for w in omega]
     return [math.exp(half) * f(angle) / math.sqrt(len(omega)) for f in (math.sin, math.cos) for angle in angles]

@@ -1,4 +1,5 @@
 """Causal sums of outer products against sums over i and j in Python floats."""
+import itertools
 import math
 
 import numpy as np
@@ -132,18 +133,16 @@ def test_a_log_scale_of_minus_infinity_leaves_the_key_out(xp, s, chunk):
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 20])
-@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e300])
-@pytest.mark.parametrize("where", ["g", "v", "log_scale", "all"])
+@pytest.mark.parametrize("where", [("g",), ("v",), ("log_scale",), ("g", "v", "log_scale")], ids="+".join)
 @pytest.mark.parametrize(("n", "m"), [(8, 8), (6, 8), (8, 6)])
-def test_the_future_is_not_seen_whatever_it_holds(xp, n, m, where, poison, chunk):
+def test_the_future_is_not_seen_whatever_it_holds(xp, n, m, where, chunk):
     names = ("f", "g", "v", "log_scale")
     given = dict(zip(names, draw((n, 2), (m, 2), (m, 3), (m, 1)), strict=True))
     clean = run(xp, **given, chunk=chunk)
-    for j in range(m):
-        later = {
-            name: np.concatenate([x[:j], np.full_like(x[j:], poison)]) if where in (name, "all") and name != "f" else x
-            for name, x in given.items()
-        }
+    for j, poison in itertools.product((0, 2, 3, m - 1), (np.nan, np.inf, -np.inf, 1e300)):
+        later = dict(given)
+        for name in where:
+            later[name] = np.concatenate([given[name][:j], np.full_like(given[name][j:], poison)])
         with np.errstate(invalid="ignore", over="ignore"):
             got = run(xp, **later, chunk=chunk)
         first_to_see = max(j - (m - n), 0)

@@ -128,7 +128,7 @@ def test_every_band_agrees_around_the_edges_of_tiles(n, m):
         assert_agrees(xp, q, k, v, band=(lo, hi))
 
 
-@pytest.mark.parametrize(("n", "m"), [(255, 3), (256, 3), (257, 3), (3, 1023), (3, 1024), (3, 1025), (300, 1100)])
+@pytest.mark.parametrize(("n", "m"), [(255, 3), (256, 3), (257, 3), (3, 1023), (3, 1024), (3, 1025)])
 @pytest.mark.parametrize("band", [OPEN, (None, 900), (-2, 1000)])
 def test_tiles_of_the_usual_size_agree_around_their_edges(n, m, band):
     assert_agrees(pytest.importorskip("array_api_compat.numpy"), *draw((n, 2), (m, 2), (m, 1)), band=band)
@@ -194,32 +194,34 @@ def hidden(how, n, m):
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("how", ["mask", "bias", "band"])
-@pytest.mark.parametrize("j", range(6))
-def test_a_value_that_is_not_finite_reaches_just_the_rows_that_see_it(xp, how, j, poison):
+def test_a_value_that_is_not_finite_reaches_just_the_rows_that_see_it(xp, how, poison):
     (seen, options), (q, k, v) = hidden(how, 7, 6), draw((7, 2), (6, 2), (6, 3))
     clean, lse = run(xp, q, k, v, scale=0.7, **options)
-    v[j, 1] = poison
-    with np.errstate(invalid="ignore"):
-        got, got_lse = run(xp, q, k, v, scale=0.7, **options)
-    np.testing.assert_array_equal(got[~seen[:, j]], clean[~seen[:, j]])
-    np.testing.assert_array_equal(got_lse, lse)
-    assert not np.any(np.isfinite(got[seen[:, j], 1]))
+    for j in range(6):
+        bad = v.copy()
+        bad[j, 1] = poison
+        with np.errstate(invalid="ignore"):
+            got, got_lse = run(xp, q, k, bad, scale=0.7, **options)
+        np.testing.assert_array_equal(got[~seen[:, j]], clean[~seen[:, j]])
+        np.testing.assert_array_equal(got_lse, lse)
+        assert not np.any(np.isfinite(got[seen[:, j], 1]))
 
 
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("how", ["mask", "bias", "band"])
-@pytest.mark.parametrize("j", range(6))
-def test_a_key_that_is_not_finite_reaches_no_row_that_does_not_see_it(xp, how, j, poison):
+def test_a_key_that_is_not_finite_reaches_no_row_that_does_not_see_it(xp, how, poison):
     (seen, options), (q, k, v) = hidden(how, 7, 6), draw((7, 2), (6, 2), (6, 3))
     clean = run(xp, q, k, v, scale=0.7, **options)
-    k[j, 1] = poison
-    with np.errstate(invalid="ignore"):
-        got = run(xp, q, k, v, scale=0.7, **options)
-    for x, y in zip(got, clean, strict=True):
-        np.testing.assert_array_equal(x[~seen[:, j]], y[~seen[:, j]])
-    if np.isnan(poison):
-        assert np.all(np.isnan(got[0][seen[:, j]]))
+    for j in range(6):
+        bad = k.copy()
+        bad[j, 1] = poison
+        with np.errstate(invalid="ignore"):
+            got = run(xp, q, bad, v, scale=0.7, **options)
+        for x, y in zip(got, clean, strict=True):
+            np.testing.assert_array_equal(x[~seen[:, j]], y[~seen[:, j]])
+        if np.isnan(poison):
+            assert np.all(np.isnan(got[0][seen[:, j]]))
 
 
 @pytest.mark.usefixtures("small_tiles")

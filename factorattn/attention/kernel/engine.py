@@ -2,7 +2,7 @@
 
     o_i = sum_j (phi_i . psi_j) v_j / sum_j (phi_i . psi_j) = phi_i (sum_j psi_j v_j^T) / phi_i . (sum_j psi_j)
 
-The left side takes n m operations, the right side n + m (Katharopoulos et al. 2020, equations 4 to 6). A family member
+The left side takes n m operations, the right side n + m (Katharopoulos et al. 2020, section 3.2). A family member
 chooses the features: phi_i = f_i up to any factor, which cancels, and psi_j = e^s_j g_j with a log scale s_j apart, so
 that features of exponential size stay in range.
 """

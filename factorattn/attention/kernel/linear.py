@@ -59,7 +59,7 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
     References
     ----------
     Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020,
-    equations 4 to 7.
+    section 3.
     arXiv:2006.16236
     """
     xp, _ = check(INPUTS, q=q, k=k, v=v)

@@ -88,7 +88,7 @@ def performer_attention(
 
     References
     ----------
-    Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1 and Algorithm 1.
+    Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1.
     arXiv:2009.14794
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)

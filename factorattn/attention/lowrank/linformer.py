@@ -79,7 +79,7 @@ def linformer_attention(
 
     References
     ----------
-    Wang et al., "Linformer: Self-Attention with Linear Complexity", 2020, equation 7. arXiv:2006.04768
+    Wang et al., "Linformer: Self-Attention with Linear Complexity", 2020, section 4. arXiv:2006.04768
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, e=e, f=f, rank=rank)
     attend = choose(FORMS, form=form)
