@@ -1,4 +1,5 @@
 """Configuration of the documentation; ``sphinx-build -W -b html docs docs/_build/html`` builds it without a network."""
+
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import matplotlib
 matplotlib.use("agg")
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-import factorattn  # noqa: E402
+import factorattn
 
 project = "factorattn"
 author = "factorattn developers"
@@ -24,7 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "gallery/GALLERY_HEADER.rst", "gallery/*.py", "gallery/auto/**/*.py", "gallery/auto/**/*.ipynb"]
+exclude_patterns = ["_build", "gallery/GALLERY_HEADER.rst", "gallery/auto/**/*.ipynb"]
 nitpicky = False
 default_role = "code"  # a single backtick in a docstring names code
 

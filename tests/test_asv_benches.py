@@ -1,4 +1,5 @@
 """The benchmarks name every mechanism, literally: results of past commits are filed under these names."""
+
 import ast
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """The catalogue holds every mechanism, and every field of a record is true."""
+
 import dataclasses
 import importlib
 import inspect
@@ -122,7 +123,7 @@ def test_the_forms_of_the_record_are_those_that_can_be_asked_for(f):
         return
     assert parameters["form"].default in forms
     sizes = {letter: 8 if letter in "nm" else 2 for letter in letters(f)}
-    arguments = sample(f.mechanism.inputs, np.random.default_rng(0), optional=False, **sizes)
+    arguments = sample(f.mechanism.inputs, np.random.default_rng(0), sizes, optional=False)
     with pytest.raises(ValueError, match=r"^form must be ") as caught:
         f(**arguments, form="no such form")
     listed = str(caught.value).removeprefix("form must be ").partition(", got ")[0]

@@ -1,4 +1,5 @@
 """One string says what a function takes: it is parsed, holds arguments, words the errors and samples valid inputs."""
+
 import re
 from types import MappingProxyType
 
@@ -164,7 +165,7 @@ class TestCheck:
     @pytest.mark.parametrize("kind", ["bool", "int32", "int64", "complex64"])
     def test_only_real_floating_dtypes_are_taken(self, xp, kind):
         x = xp.zeros((2,), dtype=getattr(xp, kind))
-        told = f"x must have a real floating dtype, got {x.dtype}; convert it, e.g. to float32, before the call"
+        told = f"x must have a real floating dtype, got {x.dtype}; convert it first, e.g. to float32"
         with pytest.raises(TypeError, match=exactly(told)):
             check("x: n", x=x)
 
@@ -236,7 +237,7 @@ class TestSample:
     def test_a_sample_satisfies_its_contract_and_has_the_sizes_asked_for(self, data, batch, optional):
         sizes = {letter: data.draw(st.integers(1, 6)) for letter in "ndrw"}
         sizes["g"] = data.draw(st.integers(0, sizes["n"]))
-        drawn = sample(EVERYTHING, np.random.default_rng(0), batch=batch, optional=optional, **sizes)
+        drawn = sample(EVERYTHING, np.random.default_rng(0), sizes, batch=batch, optional=optional)
         assert ("omega" in drawn) == ("rank" in drawn) == optional
         assert drawn["q"].shape[:-2] == batch
         xp, size = check(EVERYTHING, **{"omega": None, "rank": None, **drawn})
@@ -247,7 +248,7 @@ class TestSample:
     @given(st.data(), st.sampled_from(["q", "k", "v"]), st.integers(0, 1))
     def test_one_axis_too_long_is_refused_unless_no_other_argument_has_it(self, data, name, axis):
         sizes = {letter: data.draw(st.integers(1, 6)) for letter in "nmde"}
-        drawn = sample(ATTENTION, np.random.default_rng(0), **sizes)
+        drawn = sample(ATTENTION, np.random.default_rng(0), sizes)
         drawn[name] = np.concatenate([drawn[name], drawn[name].take([0], axis=axis)], axis=axis)
         letter = {"q": "nd", "k": "md", "v": "me"}[name][axis]
         if letter in "ne":
@@ -257,16 +258,18 @@ class TestSample:
                 check(ATTENTION, **drawn)
 
     def test_arrays_without_dots_have_no_batch(self):
-        drawn = sample("a: ... n, b: n", np.random.default_rng(0), batch=(2, 3), n=4)
+        drawn = sample("a: ... n, b: n", np.random.default_rng(0), {"n": 4}, batch=(2, 3))
         assert (drawn["a"].shape, drawn["b"].shape) == ((2, 3, 4), (4,))
 
     def test_the_same_seed_draws_the_same(self):
-        one, other = (sample(EVERYTHING, np.random.default_rng(7), n=5, d=2, r=3, w=1, g=2) for _ in range(2))
+        one, other = (
+            sample(EVERYTHING, np.random.default_rng(7), {"n": 5, "d": 2, "r": 3, "w": 1, "g": 2}) for _ in range(2)
+        )
         assert one["picks"] == other["picks"]
         np.testing.assert_array_equal(one["q"], other["q"])
 
     def test_positions_are_sorted_plain_integers(self):
-        picks = sample("x: n, picks: g of n", np.random.default_rng(0), n=50, g=20)["picks"]
+        picks = sample("x: n, picks: g of n", np.random.default_rng(0), {"n": 50, "g": 20})["picks"]
         assert list(picks) == sorted(set(picks))
         assert all(type(pick) is int for pick in picks)
 

@@ -1,7 +1,9 @@
 """Every mechanism: seconds, bytes, counted operations and error, on real heads of a Transformer.
 
-A mechanism is a class here, not a parameter: asv files results by the position of parameters, and a list that grows would move them.
+A mechanism is a class here, not a parameter: asv files results by the position of parameters, and a growing list would
+move them.
 """
+
 import numpy as np
 
 from . import common
@@ -17,7 +19,7 @@ class Mechanism:
 
     def setup(self, n, library="numpy", kernels="off"):
         """Make inputs, and run once so that compilation is not timed."""
-        if self.name is None or (self.name == "lowrank_attention" and n > 1024):
+        if self.name is None or (self.name == "lowrank_attention" and n > 256):
             raise NotImplementedError("nothing to run, or too slow: a full singular value decomposition")
         self.f = common.mechanism(self.name)
         xp, self.wait = common.library(library)
@@ -62,6 +64,8 @@ class Mechanism:
         """What the library counts for these inputs."""
         return common.factorattn.cost(self.f, {**common.SIZES, "n": n, "m": n}, batch=(2,))
 
+    peakmem_call.params = (common.LENGTHS, ["numpy"], common.KERNELS)
+    track_error.params = ([256, 1024], common.LIBRARIES, common.KERNELS)
     track_flops.params = track_peak.params = (common.LENGTHS,)
     track_flops.param_names = track_peak.param_names = ("n",)
     track_flops.unit, track_peak.unit, track_error.unit = "operations", "bytes", "relative"

@@ -1,4 +1,5 @@
-"""What all benchmarks share. Literals only: results are filed under names and parameters, so these must not follow the code."""
+"""What all benchmarks share. Literals only: results are filed under names and parameters, which must not move."""
+
 import importlib
 
 import numpy as np

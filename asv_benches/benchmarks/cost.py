@@ -1,4 +1,5 @@
 """The counting machinery itself, and what it costs to import the library."""
+
 from . import common
 
 

@@ -1,4 +1,5 @@
 """The inner loops by themselves."""
+
 import numpy as np
 
 from . import common
@@ -7,7 +8,7 @@ from . import common
 class SoftmaxAttend:
     """Streaming softmax, with each kind of restriction on pairs."""
 
-    params = (common.LENGTHS, common.LIBRARIES, common.KERNELS, ["all", "causal", "window", "mask"])
+    params = ([1024, 4096], common.LIBRARIES, common.KERNELS, ["all", "causal", "window", "mask"])
     param_names = ("n", "library", "kernels", "pairs")
 
     def setup(self, n, library, kernels, pairs):
@@ -32,7 +33,7 @@ class SoftmaxAttend:
 class CausalScan:
     """Causal sums of outer products, with log scales and without."""
 
-    params = (common.LENGTHS, common.LIBRARIES, common.KERNELS, [False, True])
+    params = ([1024, 4096], common.LIBRARIES, common.KERNELS, [False, True])
     param_names = ("n", "library", "kernels", "log_scale")
 
     def setup(self, n, library, kernels, log_scale):

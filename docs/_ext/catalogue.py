@@ -1,8 +1,9 @@
-"""Facts about mechanisms, printed from their records and counted from their text: no table of the documentation is typed.
+"""Facts about mechanisms, printed from their records and counted from their text: no such table is typed.
 
 ``{catalogue-table}``                      all mechanisms, a line each
 ``{catalogue-facts} window_attention``     everything known of one mechanism
 """
+
 import inspect
 
 from sphinx.util.docutils import SphinxDirective
@@ -57,12 +58,14 @@ class Facts(SphinxDirective):
             "paper": f"{{cite:t}}`{record.paper}`",
         }
         if record.approximates:
-            rows["approximates"] = f"[`{record.approximates}`](/attention/{record.approximates}.md), better as `{record.knob}` grows"
+            target = f"[`{record.approximates}`](/attention/{record.approximates}.md)"
+            rows["approximates"] = f"{target}, better as `{record.knob}` grows"
         lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
         lines += ["", "| form | operations | bytes at the peak, float32 |", "|---|---|---|"]
         for form in record.forms:
             name = f"`{form}`" + (" (default)" if form == default else "")
-            lines.append(f"| {name} | {polynomial(time_polynomial, f, form)} | {polynomial(memory_polynomial, f, form)} |")
+            time, memory = (polynomial(count, f, form) for count in (time_polynomial, memory_polynomial))
+            lines.append(f"| {name} | {time} | {memory} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -1,4 +1,5 @@
-"""Equations as MathML, made by docutils: browsers draw it by themselves, so pages need neither a script nor a network."""
+"""Equations as MathML, made by docutils: browsers draw it, so pages need neither script nor network."""
+
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 

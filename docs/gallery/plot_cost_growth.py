@@ -2,8 +2,8 @@
 Cost from a thousand tokens to sixteen million
 ==============================================
 
-Operations and memory of every mechanism as a sequence grows, read off the mechanisms' own text. Nothing is computed: the arrays
-have shapes and no values.
+Operations and memory of every mechanism as a sequence grows, read off the mechanisms' own text. Nothing is computed:
+the arrays have shapes and no values.
 """
 
 import matplotlib.pyplot as plt
@@ -32,11 +32,12 @@ series["MiB held beside the inputs, float32"]["softmax, dense form"] = [
 for axis, (title, curves) in zip(axes, series.items(), strict=True):
     ends = {}  # curves that end within 50% of each other share a label
     for name, values in sorted(curves.items(), key=lambda item: item[1][-1]):
-        axis.plot(lengths, values, marker="." if "dense" not in name else "", linestyle="--" if "dense" in name else "-")
+        axis.plot(lengths, values, "--" if "dense" in name else ".-")
         end = next((end for end in ends if values[-1] < 1.5 * end), values[-1])
         ends.setdefault(end, []).append(name.removesuffix("_attention"))
     for end, names in ends.items():
-        axis.annotate(", ".join(names), (lengths[-1], end), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        label = ", ".join(names)
+        axis.annotate(label, (lengths[-1], end), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axis.set_xscale("log", base=2)
     axis.set(yscale="log", xlabel="length $n = m$", title=title)
     axis.grid(which="major", color="0.92")

@@ -4,9 +4,9 @@ Error against cost
 
 Every approximation of softmax attention buys speed with error. How much, on real heads?
 
-The input is two heads of a pretrained Transformer: one that is *peaked* (a query attends to some 150 tokens) and one that is
-*diffuse* (over a thousand). Each mechanism's knob is turned: the rank :math:`r` of Performer, Linformer and the truncated SVD, the
-window :math:`w` of window attention and Longformer. Cost is counted by running the same functions on arrays without values.
+The input is two heads of a pretrained Transformer, a *peaked* one and a *diffuse* one, over 1,024 tokens. Each
+mechanism's knob is turned: the rank :math:`r` of Performer, Linformer and the truncated SVD, the window :math:`w` of
+window attention and Longformer. Cost is counted by running the same functions on arrays without values.
 """
 
 import matplotlib.pyplot as plt
@@ -70,9 +70,9 @@ curves = {
 # %%
 # The yardstick
 # -------------
-# The best weights of rank :math:`r` are those of the truncated singular value decomposition. Finding them costs more than exact
-# attention, so they are drawn at the cost of *applying* two thin factors, :math:`2 r (m e + n e)`: what a perfect mechanism of
-# rank :math:`r` would have to pay at least.
+# The best weights of rank :math:`r` are those of the truncated singular value decomposition. Finding them costs more
+# than exact attention, so they are drawn at the cost of *applying* two thin factors, :math:`2 r (m e + n e)`: what a
+# perfect mechanism of rank :math:`r` would have to pay at least.
 
 yardstick = (
     [2 * r * (n * 32 + n * 32) for r in ranks],
@@ -87,18 +87,14 @@ whole = cost(softmax_attention, sizes).flops
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
 for head, (axis, title) in enumerate(zip(axes, ["a peaked head", "a diffuse head"], strict=True)):
     for marker, (label, (flops, errors)) in zip("osD^", curves.items(), strict=True):
-        filled = "none" if label == "window" else "full"  # it nearly coincides with Longformer
-        size = 9 if label == "window" else 5
-        axis.plot(
-            np.divide(flops, whole), np.array(errors)[:, head], marker=marker, markersize=size, fillstyle=filled, label=label
-        )
+        look = {"markersize": 9, "fillstyle": "none"} if label == "window" else {"markersize": 5}  # near Longformer's
+        axis.plot(np.divide(flops, whole), np.array(errors)[:, head], marker=marker, label=label, **look)
     flops, errors = yardstick
     axis.plot(
-        np.divide(flops, whole), np.array(errors)[:, head], color="0.3", linestyle="--", label="truncated SVD, factors given"
+        np.divide(flops, whole), np.array(errors)[:, head], "--", color="0.3", label="truncated SVD, factors given"
     )
     axis.axvline(1, color="0.7", linewidth=1, zorder=0)
-    axis.annotate("exact attention", (0.97, 0.02), xycoords=("data", "axes fraction"), rotation=90, ha="right", va="bottom",
-                  color="0.45", fontsize=8)  # fmt: skip
+    axis.text(0.97, 0.011, "exact attention", rotation=90, ha="right", va="bottom", color="0.45", fontsize=8)
     axis.set(title=title, xscale="log", yscale="log", xlabel="operations, relative to exact attention")
     axis.grid(which="major", color="0.92")
 axes[0].set_ylim(1e-2, 2)
@@ -107,5 +103,5 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# Read it downwards: at a given cost, whose error is least? A curve that crosses the vertical line costs more than what it
-# approximates. The distance between a low-rank mechanism and the dashed line is what a better choice of factors could gain.
+# Read it downwards: at a given cost, whose error is least? A curve that crosses the vertical line costs more than what
+# it approximates. The distance between a low-rank mechanism and the dashed line is what better factors could gain.

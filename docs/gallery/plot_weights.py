@@ -2,8 +2,8 @@
 What each mechanism attends to
 ==============================
 
-Every mechanism here is linear in the values. Give it the identity for values, and the output *is* the matrix of weights: no
-function needs an option to return it.
+Every mechanism here is linear in the values. Give it the identity for values, and the output *is* the matrix of
+weights: no function needs an option to return it.
 """
 
 import matplotlib.pyplot as plt
@@ -47,5 +47,5 @@ figure.colorbar(picture, ax=axes, shrink=0.6, label="weight", extend="max")
 plt.show()
 
 # %%
-# The low-rank matrix blurs what is sharp; the random features are noisy; the mixtures of Linformer are stripes, since untrained
-# they average neighbours; linear attention is another kernel, and does not try to be the softmax.
+# The low-rank matrix blurs what is sharp; the random features are noisy; the mixtures of Linformer are stripes, since
+# untrained they average neighbours; linear attention is another kernel, and does not try to be the softmax.

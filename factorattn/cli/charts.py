@@ -1,16 +1,18 @@
 """Pictures of a comparison, as SVG to put into a page: colours are the page's, so that they follow light and dark."""
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from factorattn.cli.columns import MIB, kind, number
+from factorattn.cli.columns import MIB, kind
 from factorattn.cli.compare import Report
 from factorattn.cli.growth import Growth
 from factorattn.cli.job import Job
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["COLOURS", "error_against_time", "growth"]
 
@@ -21,59 +23,64 @@ _STAND_IN = {"#010101": "var(--ink)", "#020202": "var(--faint)", "#030303": "var
     f"#0404{i:02x}": f"var(--series-{i})" for i in range(COLOURS)
 }
 INK, FAINT, PAPER = list(_STAND_IN)[:3]
-_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def error_against_time(report: Report) -> str:
-    """Every mechanism as a point: down is nearer to exact attention, left is faster."""
+    """Every approximation as a point, exact attention as a line: down is nearer to it, left is faster."""
     style = _styles([row.job for row in report.rows])
 
-    def draw(axes: "Axes") -> None:
+    def draw(figure: "Figure", axes: "Axes") -> None:
         points = []
         for row in report.rows:
-            if not row.error > 0:
-                continue
             colour, marker = style[row.job]
             x = row.timing.median * 1e3
+            if kind(row) == "exact":  # its error is rounding, six decades below: a line leaves the room to the others
+                axes.axvline(x, color=colour, linestyle=":")
+                place: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "bottom", "fontsize": 8.5}
+                axes.text(x, 0.02, f" {_short(row.job)}", color=INK, transform=axes.get_xaxis_transform(), **place)
+                continue
             hollow = kind(row) == "its own"
+            if not 0 < row.error < math.inf:
+                continue
             axes.plot(x, row.error, marker, color=colour, markerfacecolor=PAPER if hollow else colour, markersize=8)
             points.append((x, row.error, _short(row.job)))
         axes.set(xscale="log", yscale="log", xlabel="median time, ms", ylabel="relative error")
         axes.margins(0.22, 0.12)
-        _name_points(axes, points)
+        if points:
+            axes.set_ylim(*_whole_decades([error for _, error, _ in points]))
         for axis in (axes.xaxis, axes.yaxis):
             _decades(axis)
+        _name_points(figure, axes, points)
 
     return _svg(draw, "error")
 
 
 def growth(lines: Sequence[Growth], quantity: str) -> str:
     """A quantity against the length, one line for each mechanism: "seconds", "flops" or "peak"."""
-    told = {"seconds": ("measured time, ms", 1e-3), "flops": ("counted GFLOP", 1e9), "peak": ("counted memory, MiB", MIB)}
-    label, unit = told[quantity]
+    labels = {"seconds": "measured time, ms", "flops": "counted GFLOP", "peak": "counted memory, MiB"}
+    unit = {"seconds": 1e-3, "flops": 1e9, "peak": MIB}[quantity]
     style = _styles([line.job for line in lines])
 
-    def draw(axes: "Axes") -> None:
+    def draw(figure: "Figure", axes: "Axes") -> None:
         for line in lines:
             colour, marker = style[line.job]
             values = [value / unit for value in getattr(line, quantity)]
-            dashed = "--" if line.job.label.endswith("(dense)") else "-"
-            axes.plot(line.n, values, dashed + marker, color=colour, label=_short(line.job), markersize=4.5, linewidth=1.4)
-        axes.set(xscale="log", yscale="log", xlabel="length n", ylabel=label)
+            axes.plot(line.n, values, f"-{marker}", color=colour, label=_short(line.job), markersize=4.5, linewidth=1.4)
+        axes.set(xscale="log", yscale="log", xlabel="length n", ylabel=labels[quantity])
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda n, _: _length(n))
         _decades(axes.yaxis)
-        legend = axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        legend = figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
         legend.set_in_layout(True)
 
     return _svg(draw, quantity)
 
 
-def _svg(draw: Callable[["Axes"], None], name: str) -> str:
+def _svg(draw: Callable[["Figure", "Axes"], None], name: str) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9}
     with rc_context(settings):
         figure = Figure(figsize=SIZE, layout="constrained", facecolor="none")
         axes = figure.subplots()
@@ -83,7 +90,7 @@ def _svg(draw: Callable[["Axes"], None], name: str) -> str:
         axes.tick_params(which="both", colors=INK)
         axes.grid(color=FAINT, linewidth=0.5)
         axes.set_axisbelow(True)
-        draw(axes)
+        draw(figure, axes)
         for text in (axes.xaxis.label, axes.yaxis.label):
             text.set_color(INK)
         file = io.StringIO()
@@ -111,42 +118,51 @@ def _styles(jobs: Sequence[Job]) -> dict[Job, tuple[str, str]]:
     }
 
 
-def _name_points(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
+def _name_points(figure: "Figure", axes: "Axes", points: list[tuple[float, float, str]]) -> None:
     """Write each name beside its point, on the first side where it covers nothing written before."""
     taken: list[Any] = []
-    figure = axes.figure
-    renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else figure._get_renderer()
     figure.draw_without_rendering()
     spots = [axes.transData.transform(point[:2]) for point in points]
-    sides = [((8, 0), "left", "center"), ((-8, 0), "right", "center"), ((0, 9), "center", "bottom"), ((0, -9), "center", "top")]
+    sides = [((8, 0), "left", "center"), ((-8, 0), "right", "center")]
+    sides += [((0, 9), "center", "bottom"), ((0, -9), "center", "top")]
     sides += [((dx, dy), ha, "center") for dy in (14, -14, 26, -26) for dx, ha in ((8, "left"), (-8, "right"))]
     frame = figure.bbox
     for x, y, name in sorted(points):
         for offset, ha, va in sides:
-            text = axes.annotate(
-                name, (x, y), offset, textcoords="offset points", ha=ha, va=va, color=INK, fontsize=8.5
-            )
-            box = text.get_window_extent(renderer)
+            place: dict[str, Any] = {"xytext": offset, "textcoords": "offset points", "ha": ha, "va": va}
+            text = axes.annotate(name, (x, y), color=INK, fontsize=8.5, **place)
+            box = text.get_window_extent()
             inside = box.x0 >= axes.bbox.x0 and box.x1 <= frame.x1 and box.y0 >= axes.bbox.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken) and not any(box.contains(*at) for at in spots):
+            covers = any(map(box.overlaps, taken)) or any(box.contains(*spot) for spot in spots)
+            if (inside and not covers) or (offset, ha, va) == sides[-1]:
                 break
-            if (offset, ha, va) != sides[-1]:
-                text.remove()
+            text.remove()
         taken.append(box)
 
 
 def _decades(axis: Any) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(numticks=8))
-    axis.set_major_formatter(lambda x, _: number(x).rstrip("0").rstrip(".") if 1e-3 <= x < 1 else f"{x:,.0f}" if 1 <= x < 1e6 else f"{x:.0e}")
+    low, high = axis.get_view_interval()
+    few = low > 0 and high / low < 100
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=8))
+    axis.set_major_formatter(lambda x, _: f"{x:,g}" if 1e-3 <= x < 1e6 else f"10{_superscript(round(math.log10(x)))}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def _whole_decades(values: Sequence[float]) -> tuple[float, float]:
+    """Powers of ten that enclose all values."""
+    return 10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values)))
 
 
 def _length(n: float) -> str:
     """Powers of two from 2^13 on as such."""
     power = round(n).bit_length() - 1
-    return f"2{str(power).translate(_SUPERSCRIPT)}" if n > 4096 and 2**power == round(n) else f"{n:,.0f}"
+    return f"2{_superscript(power)}" if n > 4096 and 2**power == round(n) else f"{n:,.0f}"
+
+
+def _superscript(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _short(job: Job) -> str:

@@ -25,7 +25,7 @@ def number(value: float) -> str:
     """Three digits, as a person would write them: 0.00123, 12.3, 4,560, 7.1e-07."""
     if math.isnan(value) or math.isinf(value):
         return str(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
         digits = 2 - math.floor(math.log10(abs(value))) if value else 0
         return f"{value:,.{max(0, digits)}f}"
     return f"{value:.1e}"
@@ -55,13 +55,6 @@ COLUMNS = (
     Column("mechanism", lambda _, row: row.job.label, lambda _, row: row.job.label, "by family"),
     Column("weights", lambda _, row: kind(row), lambda _, row: kind(row), "exact softmax, approximate or others", 125),
     Column(
-        "time, declared",
-        lambda _, row: row.job.record.time,
-        lambda _, row: row.job.record.time,
-        "leading operations of the default form",
-        150,
-    ),
-    Column(
         "GFLOP",
         lambda _, row: number(row.cost.flops / 1e9),
         lambda _, row: row.cost.flops / 1e9,
@@ -89,6 +82,13 @@ COLUMNS = (
         "over exact attention in its default form",
     ),
     Column("error", _error, lambda _, row: row.error, "relative to exact attention in float64, for each head"),
+    Column(
+        "time, declared",
+        lambda _, row: row.job.record.time,
+        lambda _, row: row.job.record.time,
+        "leading operations of the default form",
+        150,
+    ),
 )
 
 
@@ -96,8 +96,8 @@ def notes(report: Report) -> list[tuple[str, str]]:
     """What stands under the table: the input, the machine, the kernels that ran, who was left out."""
     sizes = ", ".join(f"{letter} = {size:,}" for letter, size in report.sizes.items())
     batch = f"batch {' × '.join(map(str, report.batch))}, " if report.batch else ""
-    names = {"processor": "", "blas": ""} | {key: f"{key} " for key in report.machine if key not in ("processor", "blas")}
-    versions = "; ".join(f"{names[key]}{text}" for key, text in report.machine.items())
+    plain = ("processor", "blas", "gpu")  # these say themselves what they are
+    versions = "; ".join(text if key in plain else f"{key} {text}" for key, text in report.machine.items())
     lines = [
         ("input", f"{report.source}; {batch}{sizes}; {report.dtype}{', causal' if report.plan.causal else ''}"),
         ("machine", versions),

@@ -1,4 +1,5 @@
 """The same mechanisms at other lengths: measured on shorter inputs, counted on longer ones."""
+from dataclasses import replace
 from typing import NamedTuple
 
 from factorattn.cli.inputs import Input
@@ -27,7 +28,7 @@ def measured_growth(row: Row, data: Input, plan: Plan) -> Growth:
     whole, wait = data.sizes()["n"], waiter(plan)
     lengths, seconds = [], []
     for n in (whole // part for part in PARTS if whole // part > 1):
-        call = bind(row.job, data.first(n), plan)
+        call = bind(row.job, data.first(n), _cut(plan, n))
         call()
         timing = repeat(call, wait, first=timed(call, wait)[1], seconds=SECONDS)
         lengths.append(n)
@@ -37,5 +38,10 @@ def measured_growth(row: Row, data: Input, plan: Plan) -> Growth:
 
 def counted_growth(job: Job, data: Input, plan: Plan) -> Growth:
     """Operations and memory of the whole batch at lengths up to 2^20."""
-    costs = [count(job, data, plan, n) for n in COUNTED]
+    costs = [count(job, data, _cut(plan, n), n) for n in COUNTED]
     return Growth(job, COUNTED, flops=tuple(c.flops for c in costs), peak=tuple(c.peak for c in costs))
+
+
+def _cut(plan: Plan, n: int) -> Plan:
+    """No window, rank, ... is longer than the input."""
+    return replace(plan, sizes={letter: min(size, n) for letter, size in plan.sizes.items()})

@@ -123,11 +123,13 @@ def _missing(path: Path, found: list[str]) -> None:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
                 raise BadInput(f"{path.name} is a single array, not an .npz archive of q, k, v")
-            _missing(path, stored.files)
-            return {name: stored[name] for name in NAMES}
+            with stored:
+                _missing(path, stored.files)
+                return {name: stored[name] for name in NAMES}
     except _UNREADABLE as error:
         if "pickle" in str(error):
             raise BadInput(f"{path.name} holds pickled objects, refused since they can run code; save arrays") from None

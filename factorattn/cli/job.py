@@ -121,17 +121,14 @@ def jobs_for(names: Sequence[str]) -> list[Job]:
 
 
 def bind(job: Job, data: Input, plan: Plan) -> Callable[[], Any]:
-    """The call. Knobs are cut to the length of the input. `LeftOut` if the mechanism does not fit."""
-    longest = min(data.sizes()["n"], data.sizes()["m"])
-    sizes = {letter: min(size, longest) for letter, size in plan.sizes.items()}
-    options = options_for(job.f, data.arrays(), sizes, causal=plan.causal, seed=plan.seed)
+    """The call. `LeftOut` if the mechanism does not fit."""
+    options = options_for(job.f, data.arrays(), plan.sizes, causal=plan.causal, seed=plan.seed)
     return partial(job.f, data.q, data.k, data.v, form=job.form, **options)
 
 
 def count(job: Job, data: Input, plan: Plan, n: int | None = None) -> Cost:
     """The counted cost, for the input's own length or for another."""
-    sizes = data.sizes() | ({} if n is None else {"n": n, "m": n})
-    sizes |= {letter: min(size, sizes["n"], sizes["m"]) for letter, size in plan.sizes.items()}
+    sizes = data.sizes() | ({} if n is None else {"n": n, "m": n}) | dict(plan.sizes)
     options = fixed_options(job.f, causal=plan.causal) | {"form": job.form}
     return cost(job.f, sizes, dtype=str(data.q.dtype), batch=data.batch(), **options)
 
@@ -141,7 +138,7 @@ def try_out(job: Job, data: Input, plan: Plan) -> None:
     whole, free = count(job, data, plan), available_memory(plan.namespace)
     if free is not None and whole.peak > free:
         raise LeftOut(f"would hold {whole.peak / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free")
-    n = SHORT
+    n = max(SHORT, *plan.sizes.values())
     while True:
         short = data.first(n)
         call = bind(job, short, plan)

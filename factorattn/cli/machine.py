@@ -57,4 +57,4 @@ def _blas() -> str:
         return " ".join(str(part) for part in parts if part)
 
     found = [told(library) for library in threadpool_info() if library["user_api"] == "blas"]
-    return ", ".join(dict.fromkeys(found)) or "unknown"
+    return ", ".join(sorted(set(found))) or "unknown"

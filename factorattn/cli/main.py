@@ -3,13 +3,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from factorattn import CATALOGUE, __version__, find
 from factorattn.cli.errors import BadInput, Commands
 from factorattn.cli.output import STDOUT, whole_file
+
+if TYPE_CHECKING:
+    from factorattn.cli.inputs import Input
 
 __all__ = ["app", "main"]
 
@@ -167,7 +170,7 @@ def _knobs(words: list[str], longest: int) -> dict[str, int]:
     return {letter: min(DEFAULTS[letter], longest) for letter in letters if letter in DEFAULTS} | given
 
 
-def _input(path, n, dtype, causal, namespace):
+def _input(path: Path | None, n: str | None, dtype: str | None, causal: bool, namespace: str) -> "Input":
     from factorattn.cli import inputs
     from factorattn.cli.sizes import read_count
 

@@ -13,15 +13,18 @@ LIGHT = ("#4059ad", "#c2571a", "#2a7f62", "#a0378b", "#7a6a00", "#b3273d", "#0f7
 DARK = ("#92a8f5", "#f09a5d", "#63c9a2", "#e08ace", "#cdbb4a", "#f0808f", "#5fc6dc", "#b5b5b5")
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c1d21; --soft: #5b5e68; --faint: #d9dbe2; --paper: #ffffff; --band: #f4f5f8; LIGHT }
+:root { color-scheme: light dark; --ink: #1c1d21; --soft: #5b5e68; --faint: #d9dbe2; --paper: #ffffff; --band: #f4f5f8;
+  LIGHT }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e9ee; --soft: #a2a6b3; --faint: #3a3d48; --paper: #16171c; --band: #1f2128; DARK }
+  :root { --ink: #e8e9ee; --soft: #a2a6b3; --faint: #3a3d48; --paper: #16171c; --band: #1f2128;
+    DARK }
 }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 76rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif }
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.25 }
 h2 { margin: 2.5rem 0 .5rem; font-size: 1.15rem }
+h3 { margin: .5rem 0; font-size: 1rem }
 p, li { max-width: 48rem }
 .lead { margin: .25rem 0 1.5rem; color: var(--soft) }
 .scroll { overflow-x: auto; border: 1px solid var(--faint); border-radius: .5rem }
@@ -68,12 +71,13 @@ METHOD = """
 def page(report: Report) -> str:
     """The page."""
     size = report.sizes
-    lead = f"{report.source}: n = {size['n']:,}, d = {size['d']}, {report.dtype}{', causal' if report.plan.causal else ''}"
+    causal = ", causal" if report.plan.causal else ""
+    lead = f"{report.source}: n = {size['n']:,}, d = {size['d']}, {report.dtype}{causal}"
     pictures = [
         _figure(
             charts.error_against_time(report),
             "Error against time",
-            "Down is nearer to exact attention, left is faster; hollow where exact attention is not aimed at.",
+            "Down is nearer to exact attention, whose own time is dotted; left is faster; hollow: its own weights.",
         )
     ]
     for lines, quantity, title, caption in (
@@ -111,12 +115,15 @@ def page(report: Report) -> str:
 
 def _table(report: Report) -> str:
     heads = "".join(
-        f'<th scope="col"{_words(c.title)}><button title="{escape(c.about)}">{escape(c.title)}</button></th>' for c in COLUMNS
+        f'<th scope="col"{_words(c.title)}><button title="{escape(c.about)}">{escape(c.title)}</button></th>'
+        for c in COLUMNS
     )
     body = ""
     for row in report.rows:
         cells = ((c.title, c.text(report, row), c.value(report, row)) for c in COLUMNS)
-        told = "".join(f'<td{_words(title)} data-value="{_value(value)}">{escape(text)}</td>' for title, text, value in cells)
+        told = "".join(
+            f'<td{_words(title)} data-value="{_value(value)}">{escape(text)}</td>' for title, text, value in cells
+        )
         body += f"<tr{' class=exact' if kind(row) == 'exact' else ''}>{told}</tr>\n"
     return f'<div class="scroll"><table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>'
 

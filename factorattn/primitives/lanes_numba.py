@@ -1,18 +1,17 @@
-"""Matrices in memory, whatever their strides, to and from scratch arrays that hold their transposes in the lanes of vectors.
+"""Matrices in memory, whatever their strides, to and from scratch arrays that hold their transposes in lanes.
 
     out[j, i] += factor x[i, j]        -inf in x, and False in a mask, set -inf
 
-Squares as wide as a vector are transposed in registers by log2(width) rounds of shuffles. They come straight from memory where
-the matrix is contiguous along j; at its edges, and for other strides, a copied square stands in.
+Squares as wide as a vector are transposed in registers by log2(width) rounds of shuffles. They come straight from
+memory where the matrix is contiguous along j; at its edges, and for other strides, a copied square stands in.
 """
 import math
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-from factorattn.primitives.register_tile_numba import INDEX, ROW_BYTES, VECTOR_BYTES, Lanes, Vectors
+from factorattn.primitives.register_tile_numba import INDEX, ROW_BYTES, VECTOR_BYTES, Lanes, Vectors, intrinsic
 
 __all__ = ["add_matrix", "set_apart", "write_matrix", "write_number"]
 
@@ -98,12 +97,13 @@ def add_matrix(out, factor, square, x, row, column, rows, columns):
                     for b in range(min(width, columns - j)):
                         square[a, b] = _load(number, source + a * row + b * column)
                 source, source_row = square.ctypes.data, square.strides[0]
-            _add_transposed(factor, number, source, source_row, out.ctypes.data + j * ROW_BYTES + i * out.itemsize, ROW_BYTES)
+            target = out.ctypes.data + j * ROW_BYTES + i * out.itemsize
+            _add_transposed(factor, number, source, source_row, target, ROW_BYTES)
 
 
 @njit
 def write_matrix(o, square, x, row, rows, columns):
-    """x = o[:columns, :rows]^T for x of zeros at a byte address, with rows `row` bytes apart and contiguous along them."""
+    """Write o[:columns, :rows]^T over zeros at the byte address x, in contiguous rows `row` bytes apart."""
     width = square.shape[0]
     one = o.dtype.type(1)
     for i in range(0, rows, width):
@@ -121,7 +121,7 @@ def write_matrix(o, square, x, row, rows, columns):
 
 @njit
 def set_apart(v, row, column, logits, o, clean):
-    """Copy values with zeros for those that are not finite, and add these to the outputs of the queries that see their keys."""
+    """Copy values, zeros for those that are not finite; add these to the outputs of the queries that see their keys."""
     for j in range(logits.shape[0]):
         for c in range(o.shape[0]):
             value = _load(o[0, 0], v + j * row + c * column)

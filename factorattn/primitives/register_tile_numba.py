@@ -2,16 +2,16 @@
 
     C[r, :] = fade C[r, :] + sum_s A[r, s] B[s, :]        for ROWS rows r at a time, `lanes` columns wide
 
-Each step s loads one row of B and broadcasts ROWS numbers of A: ROWS * VECTORS multiply-adds for ROWS + VECTORS loads. A is any
-strided matrix in memory, read where it lies; B and C are scratch arrays whose rows are `lanes` wide. At the lower edge of A the
-tile's surplus rows repeat the last valid one and so store the same numbers again: edges need no code of their own.
+Each step s loads one row of B and broadcasts ROWS numbers of A: ROWS * VECTORS multiply-adds for ROWS + VECTORS
+loads. A is any strided matrix in memory, read where it lies; B and C are scratch arrays whose rows are `lanes` wide.
+At the lower edge of A the tile's surplus rows repeat the last valid one and store the same numbers again: edges need
+no code of their own.
 """
-import math
+from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import extending, njit, types
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
 __all__ = [
     "VECTORS",
@@ -37,6 +37,7 @@ def _registers() -> tuple[int, int]:
 VECTOR_BYTES, ROWS = _registers()  # ROWS * VECTORS sums, VECTORS rows of B and a broadcast fit the register file
 VECTORS = 3
 INDEX = ir.IntType(64)
+intrinsic: Any = extending.intrinsic  # gives a function of one argument fewer than its own, which Numba's hints do not say
 ROW_BYTES = VECTORS * VECTOR_BYTES  # of scratch arrays
 _FLAGS = ("contract",)  # multiply-adds become one instruction where there is one; NaN and infinity keep their meaning
 
@@ -120,7 +121,7 @@ class Vectors:
         return Lanes(self, self.builder.shuffle_vector(x.value, y.value, chosen))
 
     def loop(self, count, starts, body):
-        """Run ``states = body(states)`` `count` times, all in registers, and give the last states (`starts` if count <= 0)."""
+        """Run ``states = body(states)`` `count` times, in registers, and give the last (`starts` if count <= 0)."""
         b = self.builder
         before, inside, after = b.block, b.append_basic_block("inside"), b.append_basic_block("after")
         b.cbranch(b.icmp_signed(">", count, INDEX(0)), inside, after)
@@ -144,13 +145,17 @@ def _value(x):
 
 
 def _product(keep):
+    """The compiled C = A B or, to `keep` C, C = fade C + A B: byte addresses and strides, `vectors` vectors wide."""
+
     @intrinsic
     def tile(context, like, a, row, step, rows, steps, b, c, fade, vectors):
         def codegen(context, builder, signature, args):
-            v, vectors = Vectors(builder, like), args[-1]
+            v = Vectors(builder, like)
+            _, *matrices, fade, vectors = args
             for count in range(1, VECTORS + 1):
+                columns = [VECTOR_BYTES * j for j in range(count)]
                 with builder.if_then(builder.icmp_signed("==", vectors, INDEX(count))):
-                    _emit_tile(v, [VECTOR_BYTES * j for j in range(count)], *args[1:-2], args[-2] if keep else None)
+                    _emit_tile(v, columns, fade if keep else None, *matrices)
             return context.get_dummy_value()
 
         return types.void(like, *[types.intp] * 9), codegen
@@ -163,8 +168,8 @@ def _product(keep):
     return multiply
 
 
-def _emit_tile(v, columns, a, row, step, rows, steps, b, c, fade):
-    """IR for at most ROWS rows of A and C, and as many vectors of a row of B and C as there are `columns` (byte offsets)."""
+def _emit_tile(v, columns, fade, a, row, step, rows, steps, b, c):
+    """IR for at most ROWS rows of A and C, and the vectors at the byte offsets `columns` of the rows of B and C."""
     last = v.at(rows, -1)
     valid = [v.builder.select(v.builder.icmp_signed("<", INDEX(r), last), INDEX(r), last) for r in range(ROWS)]
     a_rows = [v.at(a, v.builder.mul(r, row)) for r in valid]
@@ -172,11 +177,10 @@ def _emit_tile(v, columns, a, row, step, rows, steps, b, c, fade):
 
     def absorb(a_at, b_at, *sums):
         b_row = [v.load(v.at(b_at, column)) for column in columns]
-        sums = iter(sums)
         news = []
         for a_row in a_rows:
             x = v.broadcast(v.at(a_row, a_at))
-            news += [next(sums) + x * y for y in b_row]
+            news += [sums[len(news) + j] + x * y for j, y in enumerate(b_row)]
         return v.at(a_at, step), v.at(b_at, ROW_BYTES), *news
 
     zeros = [v.constant(0.0) for _ in a_rows for _ in columns]

@@ -2,11 +2,11 @@
 
     S^T = K Q^T,   P^T = exp(S^T - t),   O^T = fade O^T + V^T P^T
 
-Every row of S^T belongs to a key and every lane to a query. So a query's maximum and sum run down its lane, without reductions
-across lanes; Q^T and P^T are the operands that vectors load; K and V are those that are broadcast number by number, which lets
-them be read where they lie, whatever their strides. Threads draw blocks of queries by ticket. Chunks of keys lie on one grid
-for all, and a key that a query does not see adds exact zeros: how queries are grouped, and what else is in the batch, changes
-no bit of a result.
+Every row of S^T belongs to a key and every lane to a query. So a query's maximum and sum run down its lane, without
+reductions across lanes; Q^T and P^T are the operands that vectors load; K and V are those that are broadcast number
+by number, which lets them be read where they lie, whatever their strides. Threads draw blocks of queries by ticket.
+Chunks of keys lie on one grid for all, and a key that a query does not see adds exact zeros: how queries are grouped,
+and what else is in the batch, changes no bit of a result.
 """
 import math
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from numba import config, get_num_threads, njit
+from numba import get_num_threads, njit
 
-from factorattn.primitives import exponential_numba, lanes_numba, register_tile_numba
+from factorattn.primitives import exponential_numba, lanes_numba, register_tile_numba, threads_numba
 from factorattn.primitives.dispatch import Unsupported
 from factorattn.primitives.exponential_numba import soften, weigh
 from factorattn.primitives.lanes_numba import add_matrix, set_apart, write_matrix, write_number
@@ -46,7 +46,7 @@ class _Problem(NamedTuple):
 
 def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, band=(None, None)):
     """The primitive `softmax_attend` for float32 and float64 NumPy arrays."""
-    if config.DISABLE_JIT:
+    if not hasattr(_attend, "signatures"):
         raise Unsupported("NUMBA_DISABLE_JIT is set, and this kernel has no uncompiled form")
     if not q.dtype == k.dtype == v.dtype:
         raise Unsupported(f"the kernel takes one dtype, got {q.dtype}, {k.dtype} and {v.dtype}")
@@ -54,21 +54,14 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
         raise Unsupported(f"the kernel computes in native float32 and float64, got {q.dtype}")
     if mask is not None and mask.dtype != np.bool_:
         raise Unsupported(f"the kernel takes a mask of booleans, got {mask.dtype}")
+    bias = None if bias is None else bias.astype(q.dtype, copy=False)
     dtype, (n, d), (m, e) = q.dtype, q.shape[-2:], v.shape[-2:]
-    none = np.zeros((1, 1), dtype)
-    tables = [
-        (q, (n, d)),
-        (k, (m, d)),
-        (v, (m, e)),
-        (none if bias is None else bias.astype(dtype, copy=False), (n, m)),
-        (none if mask is None else mask, (n, m)),
-    ]
-    batch = np.broadcast_shapes(*(x.shape[:-2] for x, _ in tables))
+    given = [(q, (n, d)), (k, (m, d)), (v, (m, e))]
+    given += [(np.zeros((1, 1)) if x is None else x, (n, m)) for x in (bias, mask)]  # a stand-in is never read
+    batch = np.broadcast_shapes(*(x.shape[:-2] for x, _ in given))
     o, lse = np.zeros((*batch, n, e), dtype), np.empty((*batch, n), dtype)
-    tables += [(o, (n, e)), (lse[..., None], (n, 1))]
-    views = [np.broadcast_to(x, (*batch, *shape)) for x, shape in tables]
-    addresses = np.stack([_addresses(x) for x in views])  # (7, members)
-    strides = np.array([x.strides[-2:] for x in views])  # (7, 2)
+    tables = [_table(x, batch, *shape) for x, shape in [*given, (o, (n, e)), (lse[..., None], (n, 1))]]
+    addresses, strides = (np.array(x, np.intp) for x in zip(*tables, strict=True))  # (7, members), (7, 2)
 
     lo, hi = (side * (n + m) if bound is None else bound for side, bound in zip((-1, 1), band, strict=True))
     lo, hi = min(max(lo, -n - m), n + m), min(max(hi, -n - m), n + m)
@@ -83,12 +76,15 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
     return o, lse
 
 
-def _addresses(x):
-    """The byte address of every batch member of x (..., n, d), in order: (members,)."""
-    out = np.array(x.__array_interface__["data"][0], np.intp)
-    for size, stride in zip(x.shape[:-2], x.strides[:-2], strict=True):
-        out = out[..., None] + np.arange(size) * stride
-    return out.reshape(-1)
+def _table(x, batch, rows, columns):
+    """The byte addresses of all matrices (rows, columns) that x broadcasts to, in order, and their two byte strides."""
+    if x.shape[-2:] != (rows, columns):
+        x = np.broadcast_to(x, (*x.shape[:-2], rows, columns))
+    addresses = np.array([x.__array_interface__["data"][0]], np.intp)
+    strides = [0 if size == 1 else stride for size, stride in zip(x.shape[:-2], x.strides[:-2], strict=True)]
+    for size, stride in zip(batch, [0] * (len(batch) - len(strides)) + strides, strict=True):
+        addresses = (addresses[:, None] + stride * np.arange(size)).reshape(-1)
+    return addresses, x.strides[-2:]
 
 
 def _compiled(sources):
@@ -108,28 +104,30 @@ def _compiled(sources):
 def _draw(addresses, strides, p, scale, softcap, tickets):
     """Draw blocks of queries and attend for them until none is left."""
     one = np.ones(1, np.asarray(scale).dtype)
-    width = VECTOR_BYTES // one.itemsize
+    width, lanes = VECTOR_BYTES // one.itemsize, ROW_BYTES // one.itemsize
     d, e = -(-p.d // width) * width, -(-p.e // width) * width  # whole squares
     q, o = _scratch(one, p.groups * d), _scratch(one, p.groups * e)  # Q^T and O^T, group below group
     s, t = _scratch(one, CHUNK), _scratch(one, p.groups * 3)  # S^T; maximum, sum and fade of each group
     square, seen = np.empty((width, width), one.dtype), np.empty((width, width), np.uint8)
-    blocks = -(-p.n // (q.shape[1] * p.groups))
+    blocks = -(-p.n // (lanes * p.groups))
     while True:
         ticket = take_ticket(tickets)
         if ticket >= blocks * addresses.shape[1]:
             break
         at = addresses[:, ticket // blocks]
-        first = ticket % blocks * q.shape[1] * p.groups
-        rows = min(q.shape[1] * p.groups, p.n - first)
+        first = ticket % blocks * lanes * p.groups
+        rows = min(lanes * p.groups, p.n - first)
         q[:] = 0
-        for i in range(0, rows, q.shape[1]):
+        for g in range(-(-rows // lanes)):
+            i = g * lanes
             x, row, column = _corner(at, strides, _Q, first + i, 0)
-            add_matrix(q[i // q.shape[1] * d :], scale, square, x, row, column, min(q.shape[1], rows - i), p.d)
+            add_matrix(q[g * d :], scale, square, x, row, column, min(lanes, rows - i), p.d)
         for careful in range(2):
             if _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, square, seen, careful):
                 break
-        for i in range(0, rows, q.shape[1]):
-            _finish(at, strides, p, first + i, min(q.shape[1], rows - i), o[i // q.shape[1] * e :], t[i // q.shape[1] * 3 :], square)
+        for g in range(-(-rows // lanes)):
+            i = g * lanes
+            _finish(at, strides, p, first + i, min(lanes, rows - i), o[g * e :], t[g * 3 :], square)
 
 
 @njit
@@ -152,8 +150,8 @@ def _corner(at, strides, which, i, j):
 def _sweep(at, strides, p, scale, softcap, first, rows, q, o, s, t, square, seen, careful):
     """Pass all keys by a block of queries; say whether that did it.
 
-    0 * NaN is NaN: a value that is not finite also reaches queries that do not see its key. Such values are rare, and cost
-    nothing until an output shows one; the block is then done over with care, which keeps them apart.
+    0 * NaN is NaN: a value that is not finite also reaches queries that do not see its key. Such values are rare, and
+    cost nothing until an output shows one; the block is then done over with care, which keeps them apart.
     """
     lanes = q.shape[1]
     d, e = q.shape[0] // p.groups, o.shape[0] // p.groups
@@ -231,4 +229,5 @@ def _finish(at, strides, p, first, rows, o, t, square):
     write_matrix(o, square, x, row, rows, p.e)
 
 
-_attend = _compiled(crc32(b"".join(Path(x.__file__).read_bytes() for x in (exponential_numba, lanes_numba, register_tile_numba))))
+_SOURCES = exponential_numba, lanes_numba, register_tile_numba, threads_numba
+_attend = _compiled(crc32(b"".join(Path(str(x.__file__)).read_bytes() for x in _SOURCES)))

@@ -1,8 +1,9 @@
 """A compiled function on several threads at once, which share the work out among themselves by drawing tickets.
 
-Plain Python threads suffice, since compiled code lets go of the interpreter. Unlike Numba's parallel regions they may be used by
-many callers at once, under any threading layer, and after a fork. The caller works too: if no other thread gets to run, it
-draws all the tickets itself.
+Plain Python threads suffice, since compiled code lets go of the interpreter. Unlike Numba's parallel regions they may
+be used by many callers at once, under any threading layer, and after a fork. The caller works too: it draws all the
+tickets itself if the processors are taken and no other thread gets to run, where a parallel region would wait for
+one.
 """
 import os
 from collections.abc import Callable
@@ -10,19 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from llvmlite import ir
-from numba import config, get_num_threads, types
-from numba.extending import intrinsic
+from numba import get_num_threads, types
+
+from factorattn.primitives.register_tile_numba import intrinsic
 
 __all__ = ["run_on_threads", "take_ticket"]
 
 
 @cache
 def _pool(_process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(config.NUMBA_NUM_THREADS, thread_name_prefix="factorattn")
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="factorattn")
 
 
 def run_on_threads(work: Callable, *args, at_most: int) -> None:
-    """Call ``work(*args)`` on at most `at_most` threads and no more than `numba.get_num_threads`; return when all are done."""
+    """Call ``work(*args)`` on at most `at_most` and `numba.get_num_threads()` threads; return when all are done."""
     helpers = min(at_most, get_num_threads()) - 1
     tasks = [_pool(os.getpid()).submit(work, *args) for _ in range(helpers)]  # a forked child has no threads yet
     work(*args)

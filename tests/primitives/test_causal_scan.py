@@ -1,4 +1,5 @@
 """Causal sums of outer products against sums over i and j in Python floats."""
+
 import itertools
 import math
 

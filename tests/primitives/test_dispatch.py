@@ -1,4 +1,5 @@
 """Which of reference and kernel a primitive runs, and how that is chosen, refused and told."""
+
 import importlib
 import sys
 from contextvars import copy_context

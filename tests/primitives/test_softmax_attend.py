@@ -1,4 +1,5 @@
 """Streaming softmax, as its reference computes it, against sums over i and j in Python floats."""
+
 import itertools
 import math
 

@@ -1,4 +1,5 @@
 """The counted shortcut of streaming softmax counts what its reference counts when it walks over every tile."""
+
 import itertools
 import math
 from collections import Counter

@@ -1,4 +1,5 @@
 """`scan_tiles` is a plain loop over slices, and counting reads one of many equal tiles instead of all."""
+
 import array_api_compat.numpy as xnp
 import numpy as np
 import pytest

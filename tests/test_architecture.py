@@ -1,0 +1,198 @@
+"""What docs/architecture.md says of the package, held against the package; and the house rules that no linter knows."""
+
+import ast
+import doctest
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import factorattn
+from factorattn import CATALOGUE
+
+PACKAGE = Path(factorattn.__file__).parent
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FILE, LONGEST_PATH = 300, 600
+
+if not DOCS.is_dir():
+    pytest.skip("no documentation beside these tests", allow_module_level=True)
+
+
+def named(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
+def in_folders(*folders):
+    """Test parameters: the modules of these folders."""
+    paths = [path for path in MODULES if named(path).split("/")[0] in folders]
+    return pytest.mark.parametrize("path", paths, ids=named)
+
+
+# What the documentation says
+
+
+def test_the_drawn_tree_is_the_tree():
+    block = re.search(r"```text\n(factorattn/\n.*?)```", (DOCS / "architecture.md").read_text(), re.DOTALL)[1]
+    drawn, folders = set(), []
+    for line in block.splitlines()[1:]:
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 4
+        folders = [*folders[: depth - 1], name]
+        drawn.add("".join(folders))
+    files = {named(path) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".cuh")}
+    real = files | {f"{parent.as_posix()}/" for file in files for parent in Path(file).parents if parent.name}
+    assert sorted(drawn) == sorted(real)
+
+
+def test_the_reading_path_takes_ten_minutes():
+    section = (DOCS / "architecture.md").read_text().partition("## Ten minutes of reading")[2]
+    files = re.findall(r"^\| `(factorattn/[\w/.]+)`", section, re.MULTILINE)
+    assert files
+    assert sum(len((ROOT / file).read_text().splitlines()) for file in files) < LONGEST_PATH
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_a_mechanism_has_its_page_paper_oracle_and_benchmark(name):
+    f = CATALOGUE[name]
+    page = (DOCS / "attention" / f"{name}.md").read_text()
+    assert f"{{catalogue-facts}} {name}" in page
+    assert f"autofunction:: factorattn.{name}" in page
+    assert name in (DOCS / "attention" / "index.md").read_text()
+    assert re.search(rf"^@\w+{{{f.mechanism.paper},", (DOCS / "references.bib").read_text(), re.MULTILINE)
+    assert (ROOT / "tests" / "oracles" / f"{name.removesuffix('_attention')}.py").is_file()
+    assert f'"{name}"' in (ROOT / "asv_benches" / "benchmarks" / "common.py").read_text()
+
+
+def test_a_mechanism_is_in_the_file_of_its_name():
+    for name, f in CATALOGUE.items():
+        assert f.__module__.rpartition(".")[2] == name.removesuffix("_attention")
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: path.relative_to(DOCS).as_posix())
+def test_examples_in_the_documentation_run(page):
+    blocks = re.findall(r"```pycon\n(.*?)```", page.read_text(), re.DOTALL)
+    if importlib.util.find_spec("torch") is None:
+        blocks = [block for block in blocks if "import torch" not in block]
+    example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page.name, str(page), 0)
+    report = []
+    failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=report.append)
+    assert not failed, "".join(report)
+
+
+# The import rule
+
+MAY_IMPORT = {
+    "attention": {"attention", "catalogue", "contract", "factor", "primitives"},
+    "catalogue": {"attention"},  # in `find` alone
+    "complexity": {"complexity", "contract", "interpret", "primitives"},
+    "contract": set(),
+    "data": {"data"},
+    "factor": {"factor"},
+    "interpret": {"interpret"},
+    "primitives": {"primitives", "contract"},
+}
+
+
+def imports(path):
+    """The absolute names that a module imports."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_follow_the_rule(path):
+    part = named(path).split("/")[0].removesuffix(".py")
+    own = {name.split(".")[1] for name in imports(path) if name.startswith("factorattn.")}
+    assert own <= MAY_IMPORT.get(part, own)
+
+
+@in_folders("attention")
+def test_mechanisms_name_no_array_library(path):
+    # NumPy may help with shapes; arrays of users never meet it.
+    text = path.read_text()
+    used = set(re.findall(r"\bnp\.(\w+)", text))
+    assert used <= {"broadcast_shapes"}
+    assert not {"torch", "cupy", "numba", "scipy"} & {name.split(".")[0] for name in imports(path)}
+
+
+@in_folders("cli")
+def test_the_command_line_has_no_mathematics_of_its_own(path):
+    assert not any(name.startswith(("numpy.linalg", "scipy")) for name in imports(path))
+    calls = set(re.findall(r"\bnp\.linalg\.(\w+)", path.read_text()))
+    assert calls <= {"norm"}
+
+
+def test_importing_the_package_is_light():
+    heavy = ("numba", "cupy", "torch", "matplotlib", "scipy", "typer", "rich", "safetensors")
+    code = f"import sys, factorattn; print([name for name in {heavy} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+# House rules
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_file_is_long(path):
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+def test_no_mechanism_swallows_arguments():
+    for f in CATALOGUE.values():
+        kinds = {parameter.kind for parameter in inspect.signature(f).parameters.values()}
+        assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+def reference(path):
+    """Whether a module is reference code: no kernel."""
+    return not re.search(r"_(numba|cupy)\.py$", path.name)
+
+
+@in_folders("attention", "factor")
+def test_reference_code_takes_no_open_arguments(path):
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            assert node.args.kwarg is None, f"line {node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in MODULES if named(p).split("/")[0] in ("attention", "factor", "primitives") and reference(p)],
+    ids=named,
+)
+def test_reference_code_writes_into_no_array(path):
+    for node in ast.walk(parsed(path)):
+        targets = {ast.Assign: lambda n: n.targets, ast.AugAssign: lambda n: [n.target]}.get(type(node), lambda n: [])(
+            node
+        )
+        for target in targets:
+            if not any(isinstance(part, ast.Subscript) for part in ast.walk(target)):
+                continue
+            function = next(
+                (
+                    f.name
+                    for f in ast.walk(parsed(path))
+                    if isinstance(f, ast.FunctionDef) and f.lineno <= node.lineno <= f.end_lineno
+                ),
+                "",
+            )
+            assert (named(path), function) in WRITES, f"line {node.lineno} writes into {ast.unparse(target)}"
+
+
+WRITES = {
+    ("primitives/softmax_attend_counting.py", "_kinds"),  # a Counter of tiles, no array
+}
