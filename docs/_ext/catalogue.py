@@ -5,6 +5,7 @@
 """
 
 import inspect
+import re
 
 from sphinx.util.docutils import SphinxDirective
 
@@ -23,12 +24,12 @@ class Table(SphinxDirective):
         ]
         for name in sorted(CATALOGUE, key=lambda name: (family(CATALOGUE[name]), name)):
             record = CATALOGUE[name].mechanism
-            target = f"as {record.knob} grows" if record.approximates else "–"
+            target = f"as ${record.knob}$ grows" if record.approximates else "–"
             cells = (
                 f"[`{name}`](/attention/{name}.md)",
                 family(CATALOGUE[name]),
-                f"`{tidy(record.time)}`",
-                f"`{tidy(record.memory)}`",
+                in_math(record.time),
+                in_math(record.memory),
                 record.causal,
                 yes(record.mask),
                 f"{record.approximates.removesuffix('_attention')}, {target}" if record.approximates else target,
@@ -50,8 +51,8 @@ class Facts(SphinxDirective):
         rows = {
             "family": f"`{family(f)}`",
             "inputs": f"`{record.inputs}`",
-            "declared time": f"`{tidy(record.time)}`",
-            "declared memory": f"`{tidy(record.memory)}`",
+            "declared time": in_math(record.time),
+            "declared memory": in_math(record.memory),
             "causal": record.causal,
             "mask and bias": yes(record.mask),
             "weights sum to one": yes(record.normalised),
@@ -59,7 +60,7 @@ class Facts(SphinxDirective):
         }
         if record.approximates:
             target = f"[`{record.approximates}`](/attention/{record.approximates}.md)"
-            rows["approximates"] = f"{target}, better as `{record.knob}` grows"
+            rows["approximates"] = f"{target}, better as ${record.knob}$ grows"
         lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
         lines += ["", "| form | operations | bytes at the peak, float32 |", "|---|---|---|"]
         for form in record.forms:
@@ -72,14 +73,19 @@ class Facts(SphinxDirective):
 def polynomial(count, f, form):
     """The exact polynomial of a form, or why it has none."""
     try:
-        return f"`{count(f, form=form)}`"
+        return in_math(str(count(f, form=form)))
     except NotPolynomial:
         return "no polynomial (edges cut tiles); `cost` counts it at any sizes"
 
 
-def tidy(formula):
-    """The declared formula without the signs that are understood."""
-    return formula.replace("**", "^").replace("*", " ")
+def in_math(formula):
+    """A formula ("n*m**2 + n", "1025/512 m n") as equations, one a term: lines break between them."""
+
+    def term(text):
+        text = re.sub(r"(\d+)/(\d+)", r"\\tfrac{\1}{\2}", text.replace("**", "^").replace("*", " "))
+        return f"${text.replace(' ', chr(92) + ',')}$"
+
+    return " + ".join(map(term, formula.split(" + ")))
 
 
 def yes(flag):

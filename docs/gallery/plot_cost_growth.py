@@ -6,6 +6,8 @@ Operations and memory of every mechanism as a sequence grows, read off the mecha
 the arrays have shapes and no values.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 
 from factorattn import CATALOGUE, cost
@@ -29,17 +31,18 @@ series = {
 series["MiB held beside the inputs, float32"]["softmax, dense form"] = [
     cost(CATALOGUE["softmax_attention"], {**fixed, "n": n, "m": n}, form="dense").peak / 2**20 for n in lengths
 ]
+colours = {name: f"C{index}" for index, name in enumerate(counts)}
 for axis, (title, curves) in zip(axes, series.items(), strict=True):
-    ends = {}  # curves that end within 50% of each other share a label
+    ends = {}  # curves that end within a factor of 2.2 share a label
     for name, values in sorted(curves.items(), key=lambda item: item[1][-1]):
-        axis.plot(lengths, values, "--" if "dense" in name else ".-")
-        end = next((end for end in ends if values[-1] < 1.5 * end), values[-1])
+        axis.plot(lengths, values, ".-" if name in counts else "--", color=colours.get(name, "0.4"))
+        end = next((end for end in ends if values[-1] < 2.2 * end), values[-1])
         ends.setdefault(end, []).append(name.removesuffix("_attention"))
     for end, names in ends.items():
-        label = ", ".join(names)
+        label = textwrap.fill(", ".join(names), 22)
         axis.annotate(label, (lengths[-1], end), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axis.set_xscale("log", base=2)
-    axis.set(yscale="log", xlabel="length $n = m$", title=title)
+    axis.set(yscale="log", xlabel="length $n = m$", title=title, xticks=lengths)
     axis.grid(which="major", color="0.92")
     axis.spines[["top", "right"]].set_visible(False)
 plt.show()

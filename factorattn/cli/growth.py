@@ -26,8 +26,11 @@ class Growth(NamedTuple):
 def measured_growth(row: Row, data: Input, plan: Plan) -> Growth:
     """Time at a few lengths up to that of the input, whose own time is known."""
     whole, wait = data.sizes()["n"], waiter(plan)
-    lengths, seconds = [], []
+    lengths: list[int] = []
+    seconds: list[float] = []
     for n in (whole // part for part in PARTS if whole // part > 1):
+        if seconds and seconds[-1] * 2**3 > plan.budget / 4:  # no mechanism grows faster than n^3
+            break
         call = bind(row.job, data.first(n), _cut(plan, n))
         call()
         timing = repeat(call, wait, first=timed(call, wait)[1], seconds=SECONDS)

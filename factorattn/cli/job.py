@@ -150,8 +150,9 @@ def try_out(job: Job, data: Input, plan: Plan) -> None:
         ahead = seconds * whole.flops / count(job, short, plan).flops
         if ahead <= plan.budget:
             return
-        if seconds > plan.budget / 8 or 2 * n > max(data.sizes()["n"], data.sizes()["m"]):
-            raise LeftOut(f"one call would take about {ahead:.0f} s; --budget is {plan.budget:g} s")
+        if seconds > plan.budget / 20 or 2 * n > max(data.sizes()["n"], data.sizes()["m"]):
+            pace = f"at the pace of n = {short.sizes()['n']:,}"
+            raise LeftOut(f"one call would take about {ahead:.0f} s {pace}; --budget is {plan.budget:g} s")
         n *= 2  # small matrices are slow for their size: a longer input predicts better
 
 

@@ -31,6 +31,7 @@ p, li { max-width: 48rem }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums }
 th, td { padding: .45rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--faint) }
 thead th { border-top: 0; background: var(--band); vertical-align: bottom }
+td:last-child { white-space: normal; min-width: 9rem }
 tbody tr:hover { background: var(--band) }
 tr.exact { font-weight: 600 }
 .words { text-align: left }

@@ -37,7 +37,7 @@ def _registers() -> tuple[int, int]:
 VECTOR_BYTES, ROWS = _registers()  # ROWS * VECTORS sums, VECTORS rows of B and a broadcast fit the register file
 VECTORS = 3
 INDEX = ir.IntType(64)
-intrinsic: Any = extending.intrinsic  # gives a function of one argument fewer than its own, which Numba's hints do not say
+intrinsic: Any = extending.intrinsic  # it takes away an argument, which its type hints do not say
 ROW_BYTES = VECTORS * VECTOR_BYTES  # of scratch arrays
 _FLAGS = ("contract",)  # multiply-adds become one instruction where there is one; NaN and infinity keep their meaning
 
@@ -177,7 +177,7 @@ def _emit_tile(v, columns, fade, a, row, step, rows, steps, b, c):
 
     def absorb(a_at, b_at, *sums):
         b_row = [v.load(v.at(b_at, column)) for column in columns]
-        news = []
+        news: list[Lanes] = []
         for a_row in a_rows:
             x = v.broadcast(v.at(a_row, a_at))
             news += [sums[len(news) + j] + x * y for j, y in enumerate(b_row)]

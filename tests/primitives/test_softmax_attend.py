@@ -161,6 +161,13 @@ def test_empty_axes_agree(xp, n, m, d, e, band):
 
 
 @pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("m", [0, 5])
+def test_batch_axes_of_bias_and_mask_are_kept_where_no_key_is_seen(xp, m):
+    q, k, v, bias, chance = draw((4, 2), (m, 2), (m, 2), (3, 1, 1, m), (2, 4, 1))
+    assert_agrees(xp, q, k, v, bias=bias, mask=chance < 0.5, band=(40, None))
+
+
+@pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("hide", ["mask", "bias", "band"])
 def test_a_row_that_sees_no_key_is_zero_and_its_log_sum_exp_minus_infinity(xp, hide):
     q, k, v = draw((5, 2), (5, 2), (5, 3))

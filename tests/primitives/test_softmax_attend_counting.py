@@ -82,6 +82,10 @@ def test_bytes_held_at_the_peak_are_those_of_the_reference_but_for_a_row_of_tile
     assert abs(got - want) <= 4 * ROWS * (e + 2)
 
 
+def test_without_keys_the_peak_is_that_of_the_reference_too():
+    assert_counts_alike(2 * ROWS, 0, d=64)
+
+
 @pytest.mark.parametrize("band", [OPEN, (None, 40), (-300, 300)], ids=str)
 @pytest.mark.parametrize("softcap", [None, 30.0])
 @pytest.mark.parametrize("mask", TABLES.values(), ids=TABLES.keys())
