@@ -10,7 +10,7 @@
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -100,7 +100,7 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
             bind(item.axes[0], _positive(item.name, value), f"{item.name}={value}")
         else:
             bind(item.axes[0], _distinct(item.name, value, size[item.axes[1]]), f"{item.name}={tuple(value)}")
-    _broadcast_batches({item.name: arguments[item.name].shape[: -len(item.axes)] for item in items if item.batched})
+    _broadcast_batches({item.name: _batch(item, arguments[item.name]) for item in items if item.batched})
     return xp, size
 
 
@@ -185,13 +185,16 @@ def _positive(name: str, value: Any) -> int:
 
 
 def _distinct(name: str, value: Any, below: int) -> int:
-    try:
-        picks = [operator.index(pick) for pick in value]
-    except TypeError:
-        picks = [-1]
-    if len(set(picks)) != len(picks) or any(not 0 <= pick < below for pick in picks):
+    # What can be read only once would be used up here: it has no length.
+    picks: list[Any] = list(value) if isinstance(value, Iterable) and isinstance(value, Sized) else [None]
+    proper = all(hasattr(pick, "__index__") and not isinstance(pick, bool) and 0 <= pick < below for pick in picks)
+    if not proper or len(set(picks)) != len(picks):
         raise ValueError(f"{name} must be distinct integers in 0 .. {below - 1}, got {value!r}")
     return len(picks)
+
+
+def _batch(item: Item, array: Any) -> tuple[int, ...]:
+    return tuple(array.shape)[: array.ndim - len(item.axes)]
 
 
 def _broadcast_batches(batches: Mapping[str, tuple[int, ...]]) -> None:

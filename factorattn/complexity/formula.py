@@ -26,6 +26,8 @@ def evaluate(formula: str, sizes: Mapping[str, int]) -> int:
 
 
 def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
+    refusal = ValueError(f"formula must be a sum of products of letters, got {formula!r}")
+
     def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int]]]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return sum_of(node.left) + sum_of(node.right)
@@ -35,13 +37,16 @@ def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
         match node:
             case ast.Name(id=letter):
                 return 1, {letter: 1}
-            case ast.Constant(value=int(number)):
+            case ast.Constant(value=int(number)) if not isinstance(number, bool):
                 return number, {}
             case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=ast.Constant(value=int(power))):
-                return 1, {letter: power}
+                return 1, {letter: power} if power else {}
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 (a, powers), (b, more) = product_of(left), product_of(right)
                 return a * b, {letter: powers.get(letter, 0) + more.get(letter, 0) for letter in {**powers, **more}}
-        raise ValueError(f"formula must be a sum of products of letters, got {formula!r}")
+        raise refusal
 
-    return sum_of(ast.parse(formula, mode="eval").body)
+    try:
+        return sum_of(ast.parse(formula, mode="eval").body)
+    except SyntaxError:
+        raise refusal from None

@@ -50,10 +50,11 @@ class Polynomial(dict[Monomial, Fraction]):
         def degree(monomial: Monomial) -> tuple[int, str]:
             return -sum(power for _, power in monomial), str(monomial)
 
-        return " + ".join(
+        terms = [
             " ".join([str(self[m])] * (self[m] != 1 or not m) + [x if p == 1 else f"{x}^{p}" for x, p in m])
             for m in sorted(self, key=degree)
-        )
+        ]
+        return " + ".join(terms) or "0"
 
 
 def dominates(a: Monomial, b: Monomial) -> bool:

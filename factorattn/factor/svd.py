@@ -16,4 +16,5 @@ def truncated_svd(a: Any, rank: int, *, xp: Any) -> tuple[Any, Any, Any]:
     A rank above min(p, q) gives all of them.
     """
     u, s, vt = xp.linalg.svd(a, full_matrices=False)
-    return u[..., :, :rank], s[..., :rank], vt[..., :rank, :]
+    kept = min(rank, s.shape[-1])
+    return u[..., :, :kept], s[..., :kept], vt[..., :kept, :]

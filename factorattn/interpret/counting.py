@@ -91,16 +91,18 @@ class Tally:
 class Array:
     """An array of a counting namespace: shape and dtype, and the array whose memory it views, if any."""
 
-    __array_priority__ = 1000
+    __array_ufunc__ = None  # NumPy does not take it for a scalar
     device = "counting"
 
     def __init__(
         self, xp: "CountingNamespace", shape: tuple[int, ...], dtype: np.dtype, base: "Array | None" = None
     ) -> None:
+        self._epoch: int | None = None  # until memory is taken, there is none to give back
         self.shape, self.dtype, self._xp, self._base = tuple(map(int, shape)), np.dtype(dtype), xp, base
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self.nbytes = self.size * self.dtype.itemsize
-        self._epoch = None if base is not None else xp.tally.take(self.nbytes)
+        if base is None:
+            self._epoch = xp.tally.take(self.nbytes)
 
     def __del__(self) -> None:
         if self._epoch is not None:
@@ -127,6 +129,8 @@ class Array:
         keys = key if isinstance(key, tuple) else (key,)
         if any(isinstance(part, Array) for part in keys):
             raise NeedsValues("indexing by an array needs its values; use take")
+        if not all(part is None or part is ... or isinstance(part, int | slice) for part in keys):
+            raise TypeError(f"an index must be made of integers, slices, None and ..., got {key!r}")
         shape = np.broadcast_to(np.empty((), bool), self.shape)[key].shape
         return Array(self._xp, shape, self.dtype, base=self)
 

@@ -5,7 +5,7 @@
     select          comparisons and choices: no arithmetic     move        bytes only
     view            nothing at all                             decompose   formulas of Golub and Van Loan
 
-A name that is in none of the rows has no rule, and raises.
+A name that is in none of the rows has no rule, and raises. Shapes and refusals are NumPy's.
 """
 
 import math
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 __all__ = ["FUNCTIONS", "LINALG", "OPERATORS"]
 
@@ -43,10 +44,8 @@ ELEMENTWISE = (
 TRANSCENDENTAL = (
     "exp expm1 log log1p log2 log10 sqrt pow sin cos tan sinh cosh tanh asin acos atan atan2 hypot logaddexp"
 )
-SELECT = (
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
-    "isfinite isnan isinf"
-)
+COMPARE = "equal not_equal less less_equal greater greater_equal isfinite isnan isinf"
+LOGIC = "logical_and logical_or logical_xor logical_not"
 REDUCE = "sum prod max min mean all any"
 SCAN = "cumulative_sum cumulative_prod"
 
@@ -58,16 +57,26 @@ def _arrays(values):
 def _dtype(values):
     """Array dtypes promote among themselves; a Python float makes an integer or boolean array float64."""
     dtype = np.result_type(*(value.dtype for value in _arrays(values)))
-    return (
-        np.result_type(dtype, np.float64) if dtype.kind in "bi" and any(isinstance(v, float) for v in values) else dtype
-    )
+    mixed = dtype.kind in "bi" and any(isinstance(value, float) for value in values)
+    return np.result_type(dtype, np.float64) if mixed else dtype
+
+
+def _shape(arrays):
+    return np.broadcast_shapes(*(a.shape for a in arrays))
+
+
+def _dummy(x):
+    """A NumPy array of the shape and dtype of x in the memory of one number, to ask NumPy about views."""
+    return np.broadcast_to(np.empty((), x.dtype), x.shape)
 
 
 def _entries(name: str, kind: str) -> Callable:
-    def rule(xp, *values, **_):
+    def rule(xp, *values, **named):
+        values = (*values, *named.values())  # clip has min= and max=
         arrays = _arrays(values)
-        dtype = np.dtype(bool) if kind == "select" else _dtype(values)
-        out = xp.array(np.broadcast_shapes(*(a.shape for a in arrays)), dtype)
+        if name.startswith("logical") and any(a.dtype.kind != "b" for a in arrays):
+            raise NotImplementedError(f"counting has no rule for {name} of integers")
+        out = xp.array(_shape(arrays), np.dtype(bool) if kind == "select" else _dtype(values))
         counts = () if kind == "select" else (out.size,)
         xp.tally.add(name, kind, counts, sum(a.nbytes for a in arrays) + out.nbytes)
         return out
@@ -77,30 +86,36 @@ def _entries(name: str, kind: str) -> Callable:
 
 def _where(xp, condition, a, b):
     arrays = _arrays((condition, a, b))
-    dtype = _dtype([value for value in (a, b) if hasattr(value, "nbytes")] or [xp.array((), xp.float64)])
-    out = xp.array(np.broadcast_shapes(*(x.shape for x in arrays)), dtype)
+    out = xp.array(_shape(arrays), _dtype((a, b)))
     xp.tally.add("where", "select", (), sum(x.nbytes for x in arrays) + out.nbytes)
     return out
 
 
 def _reduce(name: str) -> Callable:
+    boolean = name in ("all", "any")
+
     def rule(xp, x, /, *, axis=None, keepdims=False, dtype=None):
-        axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
-        shape = [1 if i in axes else length for i, length in enumerate(x.shape) if keepdims or i not in axes]
-        default = xp.bool if name in ("all", "any") else x.dtype
-        if name in ("sum", "prod") and x.dtype.kind == "b":
-            default = xp.int64
-        out = xp.array(tuple(shape), default if dtype is None else dtype)
-        boolean = name in ("all", "any")
+        axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+        if name in ("max", "min") and any(x.shape[a] == 0 for a in axes):
+            raise ValueError(f"{name} of no entries is not defined, got shape {x.shape}")
+        shape = tuple(1 if i in axes else length for i, length in enumerate(x.shape) if keepdims or i not in axes)
+        default = xp.bool if boolean else _sum_dtype(x) if name in ("sum", "prod") else x.dtype
+        out = xp.array(shape, default if dtype is None else dtype)
         xp.tally.add(name, "select" if boolean else "reduce", () if boolean else (x.size,), x.nbytes + out.nbytes)
         return out
 
     return rule
 
 
+def _sum_dtype(x):
+    """Sums of small integers and booleans are int64."""
+    return np.result_type(x.dtype, np.int64) if x.dtype.kind in "bi" else x.dtype
+
+
 def _scan(name: str) -> Callable:
     def rule(xp, x, /, *, axis=None, dtype=None):
-        out = xp.array(x.shape, x.dtype if dtype is None else dtype)
+        normalize_axis_index(0 if axis is None else axis, x.ndim)
+        out = xp.array(x.shape, _sum_dtype(x) if dtype is None else dtype)
         xp.tally.add(name, "reduce", (x.size,), x.nbytes + out.nbytes)
         return out
 
@@ -120,13 +135,18 @@ def _matmul(xp, a, b, /):
 
 def _view(shape_of: Callable) -> Callable:
     def rule(xp, x, /, *args: Any, **options: Any):
-        shape = shape_of(x, *args, **options)
-        return xp.array(shape, x.dtype, base=x)
+        return xp.array(shape_of(x, *args, **options), x.dtype, base=x)
 
     return rule
 
 
+def _asked(view: Callable) -> Callable:
+    """A view whose shape NumPy is asked for."""
+    return _view(lambda x, *args, **options: view(_dummy(x), *args, **options).shape)
+
+
 def _reshaped(x, shape, *, copy=None):
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     known = math.prod(length for length in shape if length != -1)
     shape = tuple(x.size // max(known, 1) if length == -1 else length for length in shape)
     if math.prod(shape) != x.size:
@@ -134,32 +154,22 @@ def _reshaped(x, shape, *, copy=None):
     return shape
 
 
-def _squeezed(x, axis):
-    drop = [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
-    return tuple(length for i, length in enumerate(x.shape) if i not in drop)
-
-
-def _expanded(x, *, axis=0):
-    shape = list(x.shape)
-    shape.insert(axis if axis >= 0 else axis + x.ndim + 1, 1)
-    return tuple(shape)
-
-
-def _permuted(x, axes):
-    return tuple(x.shape[a] for a in axes)
-
-
-def _transposed(x):
-    return (*x.shape[:-2], x.shape[-1], x.shape[-2])
-
-
 def _joined(name: str) -> Callable:
     def rule(xp, arrays, /, *, axis=0):
-        shape = list(arrays[0].shape)
-        if name == "concat":
-            shape[axis] = sum(a.shape[axis] for a in arrays)
+        first, *others = arrays
+        axis = normalize_axis_index(axis, first.ndim + (name == "stack"))
+        along = [0] * first.ndim if name == "stack" else [int(i == axis) for i in range(first.ndim)]
+        for other in others:
+            fits = other.ndim == first.ndim and all(
+                free or a == b for free, a, b in zip(along, first.shape, other.shape, strict=True)
+            )
+            if not fits:
+                raise ValueError(f"{name}: shapes {first.shape} and {other.shape} do not fit along axis {axis}")
+        shape = list(first.shape)
+        if name == "stack":
+            shape.insert(axis, len(arrays))
         else:
-            shape.insert(axis if axis >= 0 else axis + len(shape) + 1, len(arrays))
+            shape[axis] = sum(a.shape[axis] for a in arrays)
         out = xp.array(tuple(shape), _dtype(arrays))
         xp.tally.add(name, "move", (), 2 * out.nbytes)
         return out
@@ -169,7 +179,7 @@ def _joined(name: str) -> Callable:
 
 def _take(xp, x, indices, /, *, axis):
     shape = list(x.shape)
-    shape[axis] = indices.size
+    shape[normalize_axis_index(axis, x.ndim)] = indices.size
     out = xp.array(tuple(shape), x.dtype)
     xp.tally.add("take", "move", (), 2 * out.nbytes + indices.nbytes)
     return out
@@ -183,32 +193,45 @@ def _astype(xp, x, dtype, /, *, copy=True, device=None):
     return out
 
 
-def _same_shape(xp, x, /, *args, **_):
-    out = xp.array(x.shape, x.dtype)
-    xp.tally.add("copy", "move", (), 2 * out.nbytes)
-    return out
+def _rearranged(name: str) -> Callable:
+    def rule(xp, x, /, *args, **_):
+        out = xp.array(x.shape, x.dtype)
+        xp.tally.add(name, "move", (), 2 * out.nbytes)
+        return out
+
+    return rule
 
 
-def _create(xp, shape, *args, dtype=None, device=None):
-    return xp.array((shape,) if isinstance(shape, int) else tuple(shape), xp.float64 if dtype is None else dtype)
+def _create(name: str, like: bool = False) -> Callable:
+    """A new array; unless empty it is written to once."""
 
+    def rule(xp, model, /, *fill, dtype=None, device=None):
+        shape = model.shape if like else (model,) if isinstance(model, int) else tuple(model)
+        default = model.dtype if like else np.asarray(fill[0]).dtype if fill else xp.float64
+        out = xp.array(shape, default if dtype is None else dtype)
+        xp.tally.add(name, "move", (), 0 if name.startswith("empty") else out.nbytes)
+        return out
 
-def _create_like(xp, x, /, *args, dtype=None, device=None):
-    return xp.array(x.shape, x.dtype if dtype is None else dtype)
+    return rule
 
 
 def _arange(xp, start, /, stop=None, step=1, *, dtype=None, device=None):
     start, stop = (0, start) if stop is None else (start, stop)
-    return xp.array((max(0, math.ceil((stop - start) / step)),), xp.int64 if dtype is None else dtype)
+    default = np.asarray(start + step).dtype
+    out = xp.array((max(0, math.ceil((stop - start) / step)),), default if dtype is None else dtype)
+    xp.tally.add("arange", "move", (), out.nbytes)
+    return out
 
 
 def _eye(xp, rows, cols=None, /, *, k=0, dtype=None, device=None):
-    return xp.array((rows, rows if cols is None else cols), xp.float64 if dtype is None else dtype)
+    out = xp.array((rows, rows if cols is None else cols), xp.float64 if dtype is None else dtype)
+    xp.tally.add("eye", "move", (), out.nbytes)
+    return out
 
 
 def _asarray(xp, x, /, *, dtype=None, device=None, copy=None):
-    if hasattr(x, "nbytes") and not isinstance(x, np.ndarray):
-        return x if dtype is None or x.dtype == dtype else _astype(xp, x, dtype)
+    if hasattr(x, "__array_namespace__") and not isinstance(x, np.ndarray):
+        return _astype(xp, x, x.dtype if dtype is None else dtype, copy=bool(copy))
     values = np.asarray(x)
     return xp.array(values.shape, values.dtype if dtype is None else dtype)
 
@@ -241,28 +264,25 @@ def _svd(xp, a, /, *, full_matrices=True):
 FUNCTIONS: dict[str, Callable] = {
     **{name: _entries(name, "elementwise") for name in ELEMENTWISE.split()},
     **{name: _entries(name, "transcendental") for name in TRANSCENDENTAL.split()},
-    **{name: _entries(name, "select") for name in SELECT.split()},
+    **{name: _entries(name, "select") for name in (*COMPARE.split(), *LOGIC.split())},
     **{name: _reduce(name) for name in REDUCE.split()},
     **{name: _scan(name) for name in SCAN.split()},
     "where": _where,
     "matmul": _matmul,
     "reshape": _view(_reshaped),
-    "permute_dims": _view(_permuted),
-    "matrix_transpose": _view(_transposed),
-    "broadcast_to": _view(lambda x, shape: tuple(shape)),
-    "expand_dims": _view(_expanded),
-    "squeeze": _view(_squeezed),
+    "permute_dims": _asked(np.permute_dims),
+    "matrix_transpose": _asked(np.matrix_transpose),
+    "broadcast_to": _asked(np.broadcast_to),
+    "expand_dims": _asked(lambda x, *, axis=0: np.expand_dims(x, axis)),
+    "squeeze": _asked(np.squeeze),
     "concat": _joined("concat"),
     "stack": _joined("stack"),
     "take": _take,
-    "flip": _same_shape,
-    "roll": _same_shape,
-    "tril": _same_shape,
-    "triu": _same_shape,
+    **{name: _rearranged(name) for name in ("flip", "roll", "tril", "triu")},
     "astype": _astype,
     "asarray": _asarray,
-    **dict.fromkeys(("empty", "zeros", "ones", "full"), _create),
-    **dict.fromkeys(("empty_like", "zeros_like", "ones_like", "full_like"), _create_like),
+    **{name: _create(name) for name in ("empty", "zeros", "ones", "full")},
+    **{name: _create(name, like=True) for name in ("empty_like", "zeros_like", "ones_like", "full_like")},
     "arange": _arange,
     "eye": _eye,
     "result_type": _result_type,

@@ -14,7 +14,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from factorattn.primitives.dispatch import primitive
-from factorattn.primitives.pairs import band_seen, weigh
+from factorattn.primitives.pairs import band_seen, finite_top, weigh
 from factorattn.primitives.tiles import scan_tiles
 
 __all__ = ["CHUNK", "causal_scan", "empty_state", "gather_keys"]
@@ -34,7 +34,7 @@ def causal_scan(f: Any, g: Any, v: Any, /, *, log_scale: Any | None = None, chun
         Features of the keys.
     v : array, shape (..., m, e)
     log_scale : array, shape (..., m, 1), optional
-        The features of key j are ``exp(log_scale_j) g_j``; zero by default.
+        The features of key j are ``exp(log_scale_j) g_j``; zero by default. -inf leaves the key out.
     chunk : int
         Positions a step; 1 is the recurrence.
 
@@ -61,7 +61,8 @@ def causal_scan(f: Any, g: Any, v: Any, /, *, log_scale: Any | None = None, chun
         if log_scale is not None:
             s = xp.where(seen, log_scale[..., keys, :].mT, -xp.inf)  # (..., rows, keys)
             t = xp.maximum(top, xp.max(s, axis=-1, keepdims=True))  # (..., rows, 1)
-            weights, before = weights * xp.exp(s - t), xp.exp(top - t)
+            shift = finite_top(t, xp=xp)
+            weights, before = weights * xp.exp(s - shift), xp.exp(top - shift)
         weights = xp.where(seen, weights, 0.0)
         numerator = (q @ outer) * before + weigh(weights, v[..., keys, :], guarded=True, xp=xp)  # (..., rows, e)
         denominator = (q @ total.mT) * before + xp.sum(weights, axis=-1, keepdims=True)  # (..., rows, 1)
@@ -92,7 +93,8 @@ def gather_keys(state: tuple[Any, Any, Any], g: Any, v: Any, log_scale: Any | No
     outer, total, top = state
     if log_scale is not None:
         new = xp.maximum(top, xp.max(log_scale, axis=-2, keepdims=True))  # (..., 1, 1)
-        g, fade = g * xp.exp(log_scale - new), xp.exp(top - new)
+        shift = finite_top(new, xp=xp)
+        g, fade = g * xp.exp(log_scale - shift), xp.exp(top - shift)
         outer, total, top = outer * fade, total * fade, new
     return outer + g.mT @ v, total + xp.sum(g, axis=-2, keepdims=True), top
 

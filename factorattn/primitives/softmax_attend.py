@@ -17,7 +17,7 @@ from factorattn.primitives.dispatch import primitive
 from factorattn.primitives.pairs import Band, band_seen, finite_top, masked_logits, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["absorb", "batch_of", "empty", "finish", "softmax_attend", "visible"]
+__all__ = ["absorb", "batch_of", "clipped", "empty", "finish", "seen_pairs", "softmax_attend", "visible"]
 
 ROWS, COLS = 256, 1024  # queries and keys a tile: a megabyte of float32 logits
 
@@ -63,6 +63,7 @@ def softmax_attend(
     """
     xp = array_namespace(q, k, v)
     n, m, batch = q.shape[-2], k.shape[-2], batch_of(q, k, v, bias, mask)
+    band = clipped(band, n, m)
 
     def attend_rows(_, rows):
         scaled = q[..., rows, :] * scale  # (..., rows, d)
@@ -75,7 +76,9 @@ def softmax_attend(
                 v[..., cols, :],
                 softcap=softcap,
                 bias=_part(bias, rows, cols),
-                seen=_seen(_part(mask, rows, cols), rows, cols, band if cut else (None, None), xp=xp, device=q.device),
+                seen=seen_pairs(
+                    _part(mask, rows, cols), rows, cols, band if cut else (None, None), xp=xp, device=q.device
+                ),
                 xp=xp,
             ), None
 
@@ -123,6 +126,12 @@ def batch_of(*arrays: Any | None) -> tuple[int, ...]:
     return np.broadcast_shapes(*(x.shape[:-2] for x in arrays if x is not None))
 
 
+def clipped(band: Band, n: int, m: int) -> Band:
+    """The same band in bounds that fit any integer dtype: no pair has j - i below -n or above m."""
+    lo, hi = band
+    return None if lo is None else max(min(lo, m), -n), None if hi is None else max(min(hi, m), -n)
+
+
 def visible(rows: slice, m: int, band: Band) -> tuple[tuple[int, int, bool], ...]:
     """The runs of keys (start, stop, cut) that some query of `rows` sees: `cut` where not all see all of the run."""
     lo, hi = band
@@ -135,7 +144,8 @@ def visible(rows: slice, m: int, band: Band) -> tuple[tuple[int, int, bool], ...
     return (first, from_all, True), (from_all, to_all, False), (to_all, last, True)
 
 
-def _seen(mask: Any | None, rows: slice, cols: slice, band: Band, *, xp: Any, device: Any) -> Any | None:
+def seen_pairs(mask: Any | None, rows: slice, cols: slice, band: Band, *, xp: Any, device: Any) -> Any | None:
+    """Which pairs of a tile are seen: inside the band and allowed by the mask of the tile; None where all are."""
     if band == (None, None):
         return mask
     inside = band_seen(rows, cols, band, device=device, xp=xp)

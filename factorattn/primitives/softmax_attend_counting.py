@@ -11,8 +11,18 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from factorattn.primitives.pairs import Band, band_seen
-from factorattn.primitives.softmax_attend import COLS, ROWS, absorb, batch_of, empty, finish, visible
+from factorattn.primitives.pairs import Band
+from factorattn.primitives.softmax_attend import (
+    COLS,
+    ROWS,
+    absorb,
+    batch_of,
+    clipped,
+    empty,
+    finish,
+    seen_pairs,
+    visible,
+)
 
 __all__ = ["softmax_attend"]
 
@@ -34,17 +44,21 @@ def softmax_attend(
     """See `factorattn.primitives.softmax_attend`; arrays of a counting namespace only."""
     xp = array_namespace(q, k, v)
     n, m, batch = q.shape[-2], k.shape[-2], batch_of(q, k, v, bias, mask)
+    band = clipped(band, n, m)
 
     def attend_kind(state, scaled, rows, cols, cut):
         i, j = slice(0, rows), slice(0, cols)
-        seen = _corner(mask, rows, cols)
-        if cut:
-            inside = band_seen(i, j, band, device=q.device, xp=xp)
-            seen = inside if seen is None else inside & seen
+        within = band if cut else (None, None)
         return absorb(
-            state, scaled, k[..., j, :], v[..., j, :],
-            softcap=softcap, bias=_corner(bias, rows, cols), seen=seen, xp=xp,
-        )  # fmt: skip
+            state,
+            scaled,
+            k[..., j, :],
+            v[..., j, :],
+            softcap=softcap,
+            bias=_corner(bias, rows, cols),
+            seen=seen_pairs(_corner(mask, rows, cols), i, j, within, xp=xp, device=q.device),
+            xp=xp,
+        )
 
     def attend_rows(tiles):
         with xp.repeated(len(tiles)):

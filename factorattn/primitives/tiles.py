@@ -40,11 +40,11 @@ def scan_tiles(
     times = (stop - start) // size
     if alike and times > 1 and hasattr(xp, "repeated"):
         with xp.repeated(0):  # for the shape of the outputs: all of them are held while a step is read
-            _, out = step(state, slice(start, start + size))
+            out = step(state, slice(start, start + size))[1]
         outs.append(_each(lambda part: xp.stretched(part, axis, times), out))
         del out
         with xp.repeated(times):
-            state, _ = step(state, slice(start, start + size))
+            state = step(state, slice(start, start + size))[0]
         start += times * size
     for first in range(start, stop, size):
         state, out = step(state, slice(first, min(first + size, stop)))

@@ -16,7 +16,7 @@ from factorattn.primitives.pairs import masked_logits, softmax_weights
 
 __all__ = ["lowrank_attention"]
 
-INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank? = r"
+INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank = r"
 
 
 @mechanism(
