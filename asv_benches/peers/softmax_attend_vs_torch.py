@@ -3,6 +3,7 @@
 Threads of torch spin for a while after a call; the pause between calls keeps them from taking the next one's
 processors.
 """
+
 import argparse
 import os
 import statistics

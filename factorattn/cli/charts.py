@@ -1,4 +1,5 @@
 """Pictures of a comparison, as SVG to put into a page: colours are the page's, so that they follow light and dark."""
+
 import io
 import math
 import re

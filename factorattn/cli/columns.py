@@ -1,4 +1,5 @@
 """What is told of each mechanism, column by column: for the table, for CSV and for the page."""
+
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple

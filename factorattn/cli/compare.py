@@ -1,4 +1,5 @@
 """Every mechanism on one input: what each costs, and how far it is from exact attention."""
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

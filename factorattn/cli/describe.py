@@ -1,4 +1,5 @@
 """list, show and cost: what is known of a mechanism without running it."""
+
 import inspect
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,5 @@
 """What a user can get wrong: one line on stderr and exit code 2, never a traceback. A bug keeps its traceback."""
+
 from typing import Any, NoReturn
 
 import typer

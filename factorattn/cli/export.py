@@ -1,4 +1,5 @@
 """A comparison as JSON and as CSV."""
+
 import csv
 import json
 import math

@@ -1,4 +1,5 @@
 """The same mechanisms at other lengths: measured on shorter inputs, counted on longer ones."""
+
 from dataclasses import replace
 from typing import NamedTuple
 

@@ -1,4 +1,5 @@
 """Queries, keys and values to compare on: those in the package, or a user's own file."""
+
 import zipfile
 import zlib
 from collections.abc import Callable

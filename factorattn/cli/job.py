@@ -1,4 +1,5 @@
 """One mechanism in one form on one input: bound to its options, counted, tried on a short input, measured on all."""
+
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """What a comparison ran on, as far as it decides the figures."""
+
 import os
 import platform
 from importlib.metadata import version

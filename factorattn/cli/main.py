@@ -1,4 +1,5 @@
 """The commands."""
+
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum

@@ -1,4 +1,5 @@
 """Time and peak memory of one call."""
+
 import ctypes
 import gc
 import sys

@@ -1,4 +1,5 @@
 """The options that a mechanism is called with, read off its contract."""
+
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any

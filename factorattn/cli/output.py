@@ -1,4 +1,5 @@
 """Files that are written whole or not at all, and whose place is tried before the work is done."""
+
 import os
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """A comparison as one page of HTML that needs nothing else: no scripts, fonts or styles from elsewhere."""
+
 from collections.abc import Sequence
 from html import escape
 from typing import Any

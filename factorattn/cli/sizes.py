@@ -1,4 +1,5 @@
 """Sizes on the command line: n=1e6, d=64, w=2^7."""
+
 import re
 from collections.abc import Container, Iterable
 from decimal import Decimal

@@ -1,4 +1,5 @@
 """A comparison as a table in the terminal."""
+
 from typing import TYPE_CHECKING
 
 from factorattn.cli.columns import COLUMNS, kind, notes

@@ -76,6 +76,8 @@ def prime_sizes(f: Callable, primes: Mapping[str, int] = PRIMES) -> dict[str, in
 def time_polynomial(f: Callable, **options: Any) -> Polynomial:
     """Operations of one call of `f` as an exact polynomial, for lengths that are whole numbers of tiles and windows.
 
+    Where it matters which of n and m is larger, as in a singular value decomposition, it is that for n >= m.
+
     Raises
     ------
     NotPolynomial

@@ -2,8 +2,9 @@
 
     xp = counting()
     q = xp.empty((2**20, 64), dtype=xp.float32)
+    xp.tally.start()                    # what is there is an input: count from here
     softmax_attention(q, q, q)          # the very same function
-    xp.tally                            # operations by kind, bytes moved, bytes held at the peak
+    xp.tally.flops, xp.tally.peak       # operations, and bytes held at the peak
 
 One multiplication and one addition are two operations. A function without a rule raises; nothing is guessed.
 """

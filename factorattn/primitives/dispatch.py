@@ -56,7 +56,7 @@ def kernels(mode: str) -> Iterator[list[Choice]]:
     Yields
     ------
     log : list of Choice
-        Grows by one entry for each primitive called inside the block.
+        Grows by one entry for each primitive called inside the block, other than in blocks within it.
 
     Raises
     ------

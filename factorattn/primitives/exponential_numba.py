@@ -7,6 +7,7 @@ in float64. Adding `magic` rounds x / log 2 to the integer n and leaves n + bias
 moves it from there into the field of the exponent, and that is 2^n. Largest relative errors measured: 9.8e-8 and
 1.8e-16 for the exponential, 1.6e-7 and 4.2e-16 for the hyperbolic tangent (float32 and float64).
 """
+
 import math
 from typing import NamedTuple
 

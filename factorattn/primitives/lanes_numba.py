@@ -5,6 +5,7 @@
 Squares as wide as a vector are transposed in registers by log2(width) rounds of shuffles. They come straight from
 memory where the matrix is contiguous along j; at its edges, and for other strides, a copied square stands in.
 """
+
 import math
 
 import numpy as np

@@ -7,6 +7,7 @@ loads. A is any strided matrix in memory, read where it lies; B and C are scratc
 At the lower edge of A the tile's surplus rows repeat the last valid one and store the same numbers again: edges need
 no code of their own.
 """
+
 from typing import Any
 
 from llvmlite import ir

@@ -47,9 +47,9 @@ def softmax_attend(
         Factor of q . k.
     softcap : float, optional
         Logits become ``softcap * tanh(logits / softcap)``.
-    bias : array broadcasting to (..., n, m), optional
+    bias : array of two axes or more, broadcasting to (..., n, m), optional
         Added to the logits after the softcap.
-    mask : boolean array broadcasting to (..., n, m), optional
+    mask : boolean array of two axes or more, broadcasting to (..., n, m), optional
         True where query i may attend to key j.
     band : (lo, hi)
         Key j is seen by query i only if ``lo <= j - i <= hi``; None is no bound.

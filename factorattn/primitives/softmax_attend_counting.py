@@ -2,8 +2,8 @@
 
 With a band the tiles differ in shape and in whether the band cuts them, so the reference's loop is not one step
 repeated. Here the tiles are sorted into kinds (rows, cols, cut) and the reference's own steps are run once for each
-kind. Operations and bytes moved equal those of the reference; bytes held at the peak do to within the outputs of one
-row of tiles.
+kind. Operations and bytes moved equal those of the reference; bytes held at the peak may be above its own by the
+outputs of two rows of tiles, since all outputs are held throughout.
 """
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """`softmax_attend` on a GPU: checks, strides and launches; the algorithm is told in softmax_attend.cuh."""
+
 import math
 from importlib.resources import files
 from numbers import Real

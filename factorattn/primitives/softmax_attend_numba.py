@@ -8,6 +8,7 @@ by number, which lets them be read where they lie, whatever their strides. Threa
 Chunks of keys lie on one grid for all, and a key that a query does not see adds exact zeros: how queries are grouped,
 and what else is in the batch, changes no bit of a result.
 """
+
 import math
 from pathlib import Path
 from typing import NamedTuple

@@ -5,6 +5,7 @@ be used by many callers at once, under any threading layer, and after a fork. Th
 tickets itself if the processors are taken and no other thread gets to run, where a parallel region would wait for
 one.
 """
+
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,5 @@
 """The command line, called in this process."""
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file

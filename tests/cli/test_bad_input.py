@@ -1,4 +1,5 @@
 """Bad input gives one line on stderr and exit code 2."""
+
 import sys
 from types import SimpleNamespace
 

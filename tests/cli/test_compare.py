@@ -1,4 +1,5 @@
 """The command compare: what it tells, where it writes, what it reads."""
+
 import csv
 import io
 import json

@@ -1,4 +1,5 @@
 """list, show and cost."""
+
 import json
 
 import pytest

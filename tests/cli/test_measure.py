@@ -1,4 +1,5 @@
 """Peak memory and time of a call."""
+
 import sys
 
 import numpy as np

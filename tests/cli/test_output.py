@@ -1,4 +1,5 @@
 """Files are whole or not there, and an interrupt ends everything with one line."""
+
 import os
 import re
 import signal

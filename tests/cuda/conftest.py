@@ -1,4 +1,5 @@
 """`cupy`: the real one where there is a GPU, elsewhere a stand-in that runs the same kernels on the CPU."""
+
 import importlib.util
 import os
 import shutil

@@ -2,6 +2,7 @@
 
 NVRTC contains the assembler, whose log tells registers and spills for each kernel.
 """
+
 import ctypes
 import importlib.metadata
 import re

@@ -2,6 +2,7 @@
 
 Exit status: 0 nothing noticed, 3 wrong values, 4 the shim refused (deadlock, shared memory); sanitizers have their own.
 """
+
 import json
 import sys
 

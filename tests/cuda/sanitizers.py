@@ -1,4 +1,5 @@
 """Run a Python process whose kernels are compiled under a sanitizer of g++."""
+
 import os
 import shutil
 import subprocess

@@ -4,6 +4,7 @@ Stricter than CuPy where that finds bugs: nothing is converted to or from NumPy 
 and a kernel refuses arguments of the wrong width. `LAUNCHES` remembers every launch; `installed()` puts it in CuPy's
 place; `stand_in_kernels` compiles and launches, `stand_in_devices` has devices and streams.
 """
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

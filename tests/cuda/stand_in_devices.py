@@ -1,4 +1,5 @@
 """Pretended devices and streams: they keep count of which is current, as CuPy does, and do nothing else."""
+
 from itertools import count
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,5 @@
 """`RawModule` and `RawKernel` on the CPU: the same source through g++ and shim/, the same checks as at a launch."""
+
 import ctypes
 import hashlib
 import os

@@ -1,4 +1,5 @@
 """What the package or its stand-in uses of CuPy exists in the real one, which can be imported without a GPU."""
+
 import ast
 import functools
 import importlib.util

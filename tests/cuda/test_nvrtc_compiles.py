@@ -1,4 +1,5 @@
 """Every shipped kernel compiles for every architecture named here, without spills, under a ceiling of registers."""
+
 import nvrtc
 import pytest
 
@@ -35,11 +36,14 @@ def test_an_error_in_the_source_is_told_with_its_line():
 
 
 def test_a_spill_is_seen():
-    source = "__global__ void __launch_bounds__(1024, 2) f(float* x, int n) { float y[64];\n" + """
+    source = (
+        "__global__ void __launch_bounds__(1024, 2) f(float* x, int n) { float y[64];\n"
+        + """
 #pragma unroll
     for (int i = 0; i < 64; ++i) y[i] = x[i * n + threadIdx.x];
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < 64; ++i) x[i + threadIdx.x * n] = y[i] * y[63 - i] + y[(7 * i) % 64];
 }"""
+    )
     assert nvrtc.compile_cubin(source, ("f",), "sm_90")["f"].spilled > 0

@@ -1,4 +1,5 @@
 """The tests of the kernels, tested: bugs planted into the CUDA source must be noticed, each where we say it is."""
+
 import json
 from typing import NamedTuple
 

@@ -1,4 +1,5 @@
 """The kernels' tests once more, searched for addresses out of bounds and for races between threads of a block."""
+
 import pytest
 import sanitizers
 

@@ -1,4 +1,5 @@
 """The CUDA kernel of `softmax_attend` against its own reference, computed in float64 by NumPy."""
+
 import itertools
 
 import numpy as np

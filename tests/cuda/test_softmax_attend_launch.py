@@ -1,4 +1,5 @@
 """How `softmax_attend` reaches the GPU: what is launched, on which stream and device, and what is declined."""
+
 import numpy as np
 import pytest
 

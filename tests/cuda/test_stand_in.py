@@ -1,4 +1,5 @@
 """The stand-in for CuPy and its shim: right where CUDA defines an answer, strict where a GPU would keep silent."""
+
 import sys
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Softmax's weights and the softcap on vectors against extended precision."""
+
 import numba
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """The product in registers against NumPy's, and the ways of matrices into lanes and back."""
+
 import numba
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """The compiled softmax attention against the primitive's own reference in float64."""
+
 import itertools
 import json
 import multiprocessing
@@ -249,12 +250,15 @@ def test_broadcast_keys_are_not_copied():
     assert peak < 2 * q.size * q.itemsize  # the output; all keys would be thirty times that
 
 
-@pytest.mark.parametrize(("dtypes", "sentence"), [
-    (("f2", "f2", "f2"), "native float32 and float64, got float16"),
-    (("g", "g", "g"), f"native float32 and float64, got {np.dtype('g')}"),
-    ((">f4", ">f4", ">f4"), "native float32 and float64, got >f4"),
-    (("f4", "f8", "f4"), "one dtype, got float32, float64 and float32"),
-])
+@pytest.mark.parametrize(
+    ("dtypes", "sentence"),
+    [
+        (("f2", "f2", "f2"), "native float32 and float64, got float16"),
+        (("g", "g", "g"), f"native float32 and float64, got {np.dtype('g')}"),
+        ((">f4", ">f4", ">f4"), "native float32 and float64, got >f4"),
+        (("f4", "f8", "f4"), "one dtype, got float32, float64 and float32"),
+    ],
+)
 def test_other_dtypes_are_declined_in_a_sentence(dtypes, sentence):
     with pytest.raises(Unsupported, match=sentence):
         kernel.softmax_attend(*(np.ones((2, 2), dtype) for dtype in dtypes), scale=1.0)
@@ -304,6 +308,36 @@ def test_every_processor_and_every_process_gives_the_same_output(cpu):
 def test_without_a_compiler_it_is_declined_in_a_sentence():
     _, why, _, _ = in_another_process(NUMBA_DISABLE_JIT="1")
     assert why == "softmax_attend: NUMBA_DISABLE_JIT is set, and this kernel has no uncompiled form"
+
+
+GUARDED = """
+import ctypes, itertools, mmap
+import numpy as np
+from factorattn.primitives.softmax_attend_numba import softmax_attend
+
+def fenced(x, side):  # a copy that begins or ends at a page that must not be touched
+    page = mmap.PAGESIZE
+    room = mmap.mmap(-1, (-(-x.nbytes // page) + 2) * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    for fence in (start, start + len(room) - page):
+        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(fence), page, 0) == 0
+    offset = page if side == "first" else len(room) - page - x.nbytes
+    out = np.frombuffer(room, x.dtype, x.size, offset).reshape(x.shape)
+    out[...] = x
+    return out
+
+rng = np.random.default_rng(0)
+for n, m, d, side, order in itertools.product((1, 50, 65, 210), (1, 17, 200), (5, 16), ("first", "last"), (1, -1)):
+    q, k, v, bias = (rng.standard_normal(x).astype(np.float32) for x in ((n, d), (m, d), (m, d + 1), (n, m)))
+    q, k, v, bias, mask = (fenced(x, side)[::order] for x in (q, k, v, bias, bias > 0))
+    for options in ({}, {"bias": bias}, {"mask": mask}, {"bias": bias, "mask": mask, "band": (-40, 3)}):
+        softmax_attend(q, k, v, scale=1.0, **options)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="protects pages by mprotect")
+def test_nothing_is_read_beyond_the_arrays():
+    subprocess.run([sys.executable, "-c", GUARDED], check=True)
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")

@@ -28,7 +28,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     paper="katharopoulos2020",
 )
 def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str = "chunked") -> Any:
-    """Attend with weights phi(q_i) . phi(k_j), in time linear in the length.
+    """Attend with inner products of positive features as weights, in time linear in the length.
 
     Parameters
     ----------
