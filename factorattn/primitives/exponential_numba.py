@@ -116,7 +116,6 @@ def _emit_weigh(v, columns, s, keys, top, total, fade):
     # A query that has met no key yet has top = -inf, which must not be subtracted from itself.
     shifts = [x.equals(-math.inf).choose(v.constant(0.0), x) for x in news]
     fades = [exp_below(v, old - shift) for old, shift in zip(olds, shifts, strict=True)]
-    totals = [v.load(v.at(total, column)) * x for x, column in zip(fades, columns, strict=True)]
 
     def replace(at, *totals):
         logits = [v.load(v.at(at, column)) for column in columns]
@@ -125,7 +124,10 @@ def _emit_weigh(v, columns, s, keys, top, total, fade):
             v.store(x, v.at(at, column))
         return v.at(at, ROW_BYTES), *(t + x for t, x in zip(totals, weights, strict=True))
 
-    totals = v.loop(keys, [s, *totals], replace)[1:]
+    # The chunk is summed by itself and then added: rounding grows with the chunk and the number of chunks, not with m.
+    parts = v.loop(keys, [s, *(v.constant(0.0) for _ in columns)], replace)[1:]
+    befores = [v.load(v.at(total, column)) * x for x, column in zip(fades, columns, strict=True)]
+    totals = [part + before for part, before in zip(parts, befores, strict=True)]
     for row, values in ((top, news), (total, totals), (fade, fades)):
         for x, column in zip(values, columns, strict=True):
             v.store(x, v.at(row, column))
