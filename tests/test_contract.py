@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from libraries import LIBRARIES, TORCH
 
 from factorattn.contract import Item, check, choose, parse, sample, working_precision
 from factorattn.interpret.counting import counting
 
 ATTENTION = "q: ... n d, k: ... m d, v: ... m e"
 EVERYTHING = "q: ... n d, omega?: r d, rank? = r, window = w, picks: g of n"
-LIBRARIES = ["array_api_compat.numpy", "array_api_strict", "array_api_compat.torch"]
 
 letters = st.sampled_from("ndmerwgh")
 names = st.from_regex(r"[a-z]\w{0,6}", fullmatch=True)
@@ -207,6 +207,9 @@ class TestCheck:
     def test_values_are_never_looked_at(self):
         counts = counting()
         assert check("x: n", x=counts.empty((3,))) == (counts, {"n": 3})
+
+    @pytest.mark.peers
+    def test_arrays_without_values_of_other_libraries_are_checked_too(self):
         torch = pytest.importorskip("torch")
         assert check("x: n d", x=torch.empty((2, 3), device="meta"))[1] == {"n": 2, "d": 3}
 
@@ -299,7 +302,7 @@ class TestWorkingPrecision:
             (("float16", "float64", "float32"), "float64", "float64"),
         ],
     )
-    @pytest.mark.parametrize("library", ["array_api_compat.numpy", "array_api_compat.torch"])
+    @pytest.mark.parametrize("library", ["array_api_compat.numpy", TORCH])
     def test_results_keep_the_dtype_and_are_computed_in_float32_at_least(self, library, dtypes, result, compute):
         xp = pytest.importorskip(library)
         arrays = [xp.ones((2,), dtype=getattr(xp, dtype)) for dtype in dtypes]
@@ -307,6 +310,7 @@ class TestWorkingPrecision:
         assert dtype == getattr(xp, result)
         assert [x.dtype for x in cast] == [getattr(xp, compute)] * len(arrays)
 
+    @pytest.mark.peers
     @pytest.mark.parametrize(
         ("other", "result"), [("bfloat16", "bfloat16"), ("float16", "float32"), ("float32", "float32")]
     )

@@ -16,7 +16,7 @@ from factorattn.data.minilm import HEADS, N_TOKENS, WINDOW
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_minilm.py"
 CLS, SEP = 101, 102
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
 
 
 @pytest.fixture(scope="module")

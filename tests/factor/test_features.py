@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES
 
 from factorattn.factor import orthogonal_gaussian, positive_features, trigonometric_features
 from factorattn.factor.features import FEATURES
@@ -16,7 +17,6 @@ X, Y = np.asarray([0.3, -0.2, 0.5, 0.1]), np.asarray([0.4, 0.1, -0.2, 0.3])
 PAIRS = {"near": (X, Y), "same": (X, X), "opposite": (X, -X), "zero": (X, 0 * X), "apart": (X, Y - 0.7)}
 every_pair = pytest.mark.parametrize(("x", "y"), PAIRS.values(), ids=PAIRS.keys())
 every_feature = pytest.mark.parametrize("phi", FEATURES.values(), ids=FEATURES.keys())
-LIBRARIES = ["array_api_compat.numpy", "array_api_strict", "array_api_compat.torch"]
 
 
 @pytest.fixture(params=LIBRARIES)

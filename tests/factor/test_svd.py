@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES
 
 from factorattn.factor import truncated_svd
 from factorattn.interpret.counting import counting
@@ -12,7 +13,7 @@ from factorattn.testing.tolerance import BOUND, ROUNDING
 SHAPES = [(7, 5), (5, 7), (6, 6), (1, 4), (4, 1)]
 
 
-@pytest.fixture(params=["array_api_compat.numpy", "array_api_strict", "array_api_compat.torch"])
+@pytest.fixture(params=LIBRARIES)
 def xp(request):
     return pytest.importorskip(request.param)
 

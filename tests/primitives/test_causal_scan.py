@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import LIBRARIES
 
 from factorattn.interpret.counting import counting
 from factorattn.primitives.causal_scan import CHUNK, causal_scan, empty_state, gather_keys
 from factorattn.testing.tolerance import ROUNDING
 
-LIBRARIES = ["array_api_compat.numpy", "array_api_strict", "array_api_compat.torch"]
 EDGES = [1, CHUNK - 1, CHUNK, CHUNK + 1]
 INF = math.inf
 sizes = st.integers(0, 9)

@@ -132,6 +132,7 @@ def test_anything_else_that_a_kernel_cannot_import_is_a_bug_and_propagates(make,
         double(np.asarray(3.0))
 
 
+@pytest.mark.peers
 def test_a_kernel_module_that_is_named_but_does_not_exist_is_a_bug_and_propagates(double):
     torch = pytest.importorskip("torch")
     with pytest.raises(ModuleNotFoundError, match="double_torch"):

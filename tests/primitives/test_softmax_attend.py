@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import LIBRARIES
 
 from factorattn.primitives import softmax_attend as module
 from factorattn.primitives.dispatch import kernels
@@ -15,7 +16,6 @@ from factorattn.testing.tolerance import ROUNDING
 
 OPEN = (None, None)
 BANDS = {"open": OPEN, "causal": (None, 2), "window": (-3, 1), "ahead": (2, None), "none": (40, 50), "crossed": (2, -2)}
-LIBRARIES = ["array_api_compat.numpy", "array_api_strict", "array_api_compat.torch"]
 sizes = st.integers(0, 7)
 bounds = st.none() | st.integers(-9, 9)
 
