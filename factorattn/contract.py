@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-__all__ = ["Item", "check", "choose", "parse", "sample", "working_precision"]
+__all__ = ["Item", "check", "check_batches", "choose", "parse", "sample", "working_precision"]
 
 _ITEM = re.compile(r"(?P<name>\w+)(?P<optional>\??)\s*(?P<kind>[:=])\s*(?P<axes>[\w. ]+)")
 
@@ -100,7 +100,7 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
             bind(item.axes[0], _positive(item.name, value), f"{item.name}={value}")
         else:
             bind(item.axes[0], _distinct(item.name, value, size[item.axes[1]]), f"{item.name}={tuple(value)}")
-    _broadcast_batches({item.name: _batch(item, arguments[item.name]) for item in items if item.batched})
+    check_batches({item.name: _batch(item, arguments[item.name]) for item in items if item.batched})
     return xp, size
 
 
@@ -197,7 +197,8 @@ def _batch(item: Item, array: Any) -> tuple[int, ...]:
     return tuple(array.shape)[: array.ndim - len(item.axes)]
 
 
-def _broadcast_batches(batches: Mapping[str, tuple[int, ...]]) -> None:
+def check_batches(batches: Mapping[str, tuple[int, ...]]) -> None:
+    """Hold the batch axes of several arrays, by name, against each other. ValueError if they do not broadcast."""
     try:
         np.broadcast_shapes(*batches.values())
     except ValueError:

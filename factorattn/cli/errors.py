@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["BadInput", "Commands"]
+__all__ = ["TERMINATED", "BadInput", "Commands"]
 
-INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, what shells expect
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer tells no other name for "no such option"
 
 

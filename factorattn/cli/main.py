@@ -1,15 +1,17 @@
 """The commands."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from factorattn import CATALOGUE, __version__, find
-from factorattn.cli.errors import BadInput, Commands
+from factorattn.cli.errors import TERMINATED, BadInput, Commands
 from factorattn.cli.output import STDOUT, whole_file
 
 if TYPE_CHECKING:
@@ -46,7 +48,13 @@ class Kernels(StrEnum):
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _end)
     app(prog_name="factorattn")
+
+
+def _end(*_: object) -> NoReturn:
+    """End as if by itself, so that files begun are taken away."""
+    sys.exit(TERMINATED)
 
 
 @app.callback(invoke_without_command=True)
@@ -97,7 +105,9 @@ def compare(
     )
     quiet = STDOUT in files.values()
     with ExitStack() as stack:
-        opened = {option: stack.enter_context(whole_file(path, option)) for option, path in files.items() if path}
+        opened = {
+            option: stack.enter_context(whole_file(path, option)) for option, path in files.items() if path is not None
+        }
         with _progress(comparison.steps(plan), hidden=quiet) as step:
             report = comparison.compare(data, plan, step)
         if "--json" in opened:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from factorattn.contract import parse
 from factorattn.interpret.counting import Tally, counting
+from factorattn.scalars import whole
 
 __all__ = ["Cost", "cost", "tally_of"]
 
@@ -67,12 +68,17 @@ def tally_of(
     f: Callable, sizes: Mapping[str, int], *, dtype: str, batch: tuple[int, ...], options: Mapping[str, Any]
 ) -> Tally:
     """Run `f` on a counting namespace and return its tally."""
+    if not hasattr(f, "mechanism"):
+        raise TypeError(f"f must carry a record (see factorattn.mechanism), got {f!r}")
+    for letter, size in sizes.items():
+        if whole(**{letter: size}) < 0:
+            raise ValueError(f"{letter} must be at least 0, got {size}")
     xp = counting()
     arguments: dict[str, Any] = {}
-    for item in parse(f.mechanism.inputs):  # type: ignore[attr-defined]
+    for item in parse(f.mechanism.inputs):
         missing = [letter for letter in item.axes if letter not in sizes]
         if missing:
-            raise ValueError(f"{f.__name__} needs a size for {', '.join(missing)}; its inputs are {f.mechanism.inputs}")  # type: ignore[attr-defined]
+            raise ValueError(f"{f.__name__} needs a size for {', '.join(missing)}; its inputs are {f.mechanism.inputs}")
         lengths = tuple(sizes[letter] for letter in item.axes)
         if item.kind == "array":
             arguments[item.name] = xp.empty((*(batch if item.batched else ()), *lengths), dtype=getattr(xp, dtype))

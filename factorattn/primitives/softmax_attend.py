@@ -83,8 +83,8 @@ def softmax_attend(
             ), None
 
         state = empty(batch, rows.stop - rows.start, v, xp=xp)
-        for start, stop, cut in visible(rows, m, band):
-            state, _ = scan_tiles(partial(absorb_cols, cut=cut), state, start, stop, COLS, xp=xp)
+        for first, last, cut in visible(rows.start, rows.stop, m, band):
+            state, _ = scan_tiles(partial(absorb_cols, cut=cut), state, int(first), int(last), COLS, xp=xp)
         return None, finish(state, xp=xp)
 
     _, out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=band == (None, None))
@@ -132,15 +132,19 @@ def clipped(band: Band, n: int, m: int) -> Band:
     return None if lo is None else max(min(lo, m), -n), None if hi is None else max(min(hi, m), -n)
 
 
-def visible(rows: slice, m: int, band: Band) -> tuple[tuple[int, int, bool], ...]:
-    """The runs of keys (start, stop, cut) that some query of `rows` sees: `cut` where not all see all of the run."""
+def visible(start: Any, stop: Any, m: int, band: Band) -> tuple[tuple[Any, Any, bool], ...]:
+    """The runs of keys (first, last, cut) that some query from `start` up to `stop` sees; integers, or arrays of them.
+
+    `cut` where not all of these queries see all of the run. What fits in one tile is one run.
+    """
     lo, hi = band
-    first = 0 if lo is None else min(max(rows.start + lo, 0), m)
-    last = m if hi is None else max(min(rows.stop + hi, m), first)
-    if last - first <= COLS:  # one tile takes all
-        return ((first, last, band != (None, None)),)
-    from_all = first if lo is None else min(max(rows.stop - 1 + lo, first), last)
-    to_all = last if hi is None else min(max(rows.start + hi + 1, from_all), last)
+    first = 0 * start if lo is None else np.clip(start + lo, 0, m)
+    last = 0 * start + m if hi is None else np.maximum(np.minimum(stop + hi, m), first)
+    from_all = first if lo is None else np.clip(stop - 1 + lo, first, last)
+    to_all = last if hi is None else np.clip(start + hi + 1, from_all, last)
+    if band != (None, None):
+        small = last - first <= COLS
+        from_all, to_all = np.where(small, last, from_all), np.where(small, last, to_all)
     return (first, from_all, True), (from_all, to_all, False), (to_all, last, True)
 
 

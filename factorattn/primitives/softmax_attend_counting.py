@@ -9,6 +9,7 @@ outputs of two rows of tiles, since all outputs are held throughout.
 from collections import Counter
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from factorattn.primitives.pairs import Band
@@ -60,45 +61,42 @@ def softmax_attend(
             xp=xp,
         )
 
-    def attend_rows(tiles):
-        with xp.repeated(len(tiles)):
-            scaled = q[..., : tiles[0].stop - tiles[0].start, :] * scale
-            state = empty(batch, scaled.shape[-2], v, xp=xp)
-        for kind, times in _kinds(tiles, m, band).items():
+    def attend_rows(rows, starts):
+        with xp.repeated(len(starts)):
+            scaled = q[..., :rows, :] * scale
+            state = empty(batch, rows, v, xp=xp)
+        for kind, times in _kinds(rows, starts, m, band).items():
             with xp.repeated(times):
                 state = attend_kind(state, scaled, *kind)
         del scaled
-        with xp.repeated(len(tiles)):
+        with xp.repeated(len(starts)):
             return finish(state, xp=xp)
 
     full, rest = divmod(n, ROWS)
     outs = []
-    if full:
-        tiles = [slice(start, start + ROWS) for start in range(0, full * ROWS, ROWS)]
-        if full > 1:  # all outputs are held while a row of tiles is read
-            with xp.repeated(0):
-                out = finish(empty(batch, ROWS, v, xp=xp), xp=xp)
-            outs.append(tuple(xp.stretched(part, -2, full) for part in out))
-            del out
-            attend_rows(tiles)
-        else:
-            outs.append(attend_rows(tiles))
+    if full > 1:  # all outputs are held while a row of tiles is read
+        with xp.repeated(0):
+            out = finish(empty(batch, ROWS, v, xp=xp), xp=xp)
+        outs.append(tuple(xp.stretched(part, -2, full) for part in out))
+        del out
+        attend_rows(ROWS, np.arange(full) * ROWS)
+    elif full:
+        outs.append(attend_rows(ROWS, np.zeros(1, np.int64)))
     if rest:
-        outs.append(attend_rows([slice(n - rest, n)]))
+        outs.append(attend_rows(rest, np.asarray([n - rest])))
     if full + bool(rest) > 1:
         outs = [tuple(xp.concat(parts, axis=-2) for parts in zip(*outs, strict=True))]
     o, lse = outs[0] if outs else finish(empty(batch, 0, v, xp=xp), xp=xp)
     return o, lse[..., 0]
 
 
-def _kinds(tiles: list[slice], m: int, band: Band) -> Counter[Kind]:
-    """How many tiles of each kind rows of tiles meet."""
+def _kinds(rows: int, starts: np.ndarray, m: int, band: Band) -> Counter[Kind]:
+    """How many tiles of each kind the rows of tiles meet that begin at `starts`."""
     kinds: Counter[Kind] = Counter()
-    for rows in tiles:
-        for start, stop, cut in visible(rows, m, band):
-            full, rest = divmod(stop - start, COLS)
-            kinds[rows.stop - rows.start, COLS, cut] += full
-            kinds[rows.stop - rows.start, rest, cut] += 1 if rest else 0
+    for first, last, cut in visible(starts, starts + rows, m, band):
+        kinds[rows, COLS, cut] += int(np.sum((last - first) // COLS))
+        for cols, times in zip(*np.unique((last - first) % COLS, return_counts=True), strict=True):
+            kinds[rows, int(cols), cut] += int(times) if cols else 0
     return +kinds
 
 

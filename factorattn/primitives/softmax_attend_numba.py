@@ -73,7 +73,8 @@ def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, ban
     problem = _Problem(n, m, d, e, lo, hi, bias is not None, mask is not None, softcap is not None, groups)
     numbers = dtype.type(scale), dtype.type(1 if softcap is None else softcap)
     threads = min(blocks, 1 + addresses.shape[1] * n * m * (d + e) // PAIRS)
-    run_on_threads(_attend, addresses, strides, problem, *numbers, np.zeros(1, np.intp), at_most=threads)
+    arguments = addresses, strides, problem, *numbers, np.zeros(1, np.intp)
+    run_on_threads(_attend, *arguments, at_most=threads, keep=(given, o, lse))
     return o, lse
 
 

@@ -8,8 +8,9 @@ one.
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 from llvmlite import ir
 from numba import get_num_threads, types
@@ -24,14 +25,37 @@ def _pool(_process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="factorattn")
 
 
-def run_on_threads(work: Callable, *args, at_most: int) -> None:
-    """Call ``work(*args)`` on at most `at_most` and `numba.get_num_threads()` threads; return when all are done."""
-    helpers = min(at_most, get_num_threads()) - 1
-    tasks = [_pool(os.getpid()).submit(work, *args) for _ in range(helpers)]  # a forked child has no threads yet
+def run_on_threads(work: Callable, *args: Any, at_most: int, keep: Any) -> None:
+    """Call ``work(*args)`` on at most `at_most` and `numba.get_num_threads()` threads; return when all are done.
+
+    `keep` is what the addresses among `args` point into: it stays alive as long as any thread may still use it, and no
+    exception, not even an interrupt, leaves before all threads are done.
+    """
+    tasks: list[Future] = []
+    try:
+        for _ in range(min(at_most, get_num_threads()) - 1):
+            tasks.append(_pool(os.getpid()).submit(_run, work, args, keep))  # a forked child has no threads yet
+        work(*args)
+    finally:
+        _settle(tasks)
+
+
+def _run(work: Callable, args: tuple, keep: Any) -> None:
     work(*args)
-    for task in tasks:
-        if not task.cancel():  # those that have not begun find no tickets any more
-            task.result()
+
+
+def _settle(tasks: list[Future]) -> None:
+    """Wait for the tasks that have begun, whatever happens, and raise what happened at the end."""
+    raised: BaseException | None = None
+    while tasks:
+        try:
+            if not tasks[-1].cancel():  # those that have not begun would find no tickets any more
+                raised = tasks[-1].exception() or raised
+            tasks.pop()
+        except KeyboardInterrupt as interrupt:
+            raised = interrupt
+    if raised is not None:
+        raise raised
 
 
 @intrinsic

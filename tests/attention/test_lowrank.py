@@ -1,4 +1,4 @@
-"""Facts about the low-rank family: the best there is, and what is refused."""
+"""Facts about low-rank attention: it is the best of its rank, and what is refused."""
 
 import numpy as np
 import pytest
@@ -40,33 +40,27 @@ def test_hidden_keys_do_not_return_as_noise(rng):
     assert np.all(np.isfinite(fa.lowrank_attention(q, k, v, rank=4, mask=mask)))
 
 
-def test_projection_of_linformer_may_differ_per_head(rng):
-    q, k, v = rng.standard_normal((3, 2, 7, 4))
-    e = rng.standard_normal((2, 3, 7))
-    both = fa.linformer_attention(q, k, v, e)
-    for head in range(2):
-        alone = fa.linformer_attention(q[head], k[head], v[head], e[head])
-        assert np.max(np.abs(both[head] - alone)) <= np.max(np.abs(alone)) * ROUNDING(np.float64, 7)
+@pytest.mark.parametrize("form", fa.lowrank_attention.mechanism.forms)
+def test_a_row_that_sees_nothing_is_zero(form, rng):
+    q, k, v = rng.standard_normal((3, 8, 4))
+    mask = np.ones((8, 8), dtype=bool)
+    mask[2] = False
+    np.testing.assert_array_equal(fa.lowrank_attention(q, k, v, rank=4, mask=mask, form=form)[2], np.zeros(4))
 
 
 @pytest.mark.parametrize(
-    ("f", "options", "words"),
+    ("options", "words"),
     [
-        (fa.linformer_attention, {"f": np.ones((2, 6))}, "f was given without e"),
-        (fa.linformer_attention, {"e": np.ones((2, 5))}, r"axis 'm' is 6 in k \(6, 4\) but 5 in e \(2, 5\)"),
-        (fa.linformer_attention, {"e": np.ones((2, 6)), "f": np.ones((3, 6))}, "axis 'r' is 2"),
-        (fa.linformer_attention, {"rank": 7}, "rank must be at most the number of keys 6, got 7"),
-        (fa.lowrank_attention, {"rank": -1}, "rank must be a positive integer, got -1"),
-        (fa.lowrank_attention, {"rank": True}, "rank must be a positive integer, got True"),
-        (fa.lowrank_attention, {"form": "online"}, "form must be 'svd' or 'projection'"),
+        ({"rank": -1}, "rank must be a positive integer, got -1"),
+        ({"rank": True}, "rank must be a positive integer, got True"),
+        ({"form": "online"}, "form must be 'svd' or 'projection'"),
     ],
 )
-def test_nonsense_is_refused_by_name(f, options, words):
+def test_nonsense_is_refused_by_name(options, words):
     with pytest.raises(ValueError, match=words):
-        f(*np.ones((3, 6, 4)), **options)
+        fa.lowrank_attention(*np.ones((3, 6, 4)), **options)
 
 
-@pytest.mark.parametrize("f", [fa.linformer_attention, fa.lowrank_attention])
-def test_causality_cannot_even_be_asked_for(f):
+def test_causality_cannot_even_be_asked_for():
     with pytest.raises(TypeError, match="causal"):
-        f(*np.ones((3, 6, 4)), causal=True)
+        fa.lowrank_attention(*np.ones((3, 6, 4)), causal=True)

@@ -146,18 +146,26 @@ def test_decoding_step_equals_the_last_row_of_the_whole(rng):
         ({"k": np.ones((5, 3))}, ValueError, r"axis 'd' is 4 in q \(3, 4\) but 3 in k \(5, 3\)"),
         ({"v": np.ones((6, 2))}, ValueError, r"axis 'm' is 5 in k \(5, 4\) but 6 in v \(6, 2\)"),
         ({"q": np.ones((2, 3, 4)), "k": np.ones((3, 5, 4))}, ValueError, "batch axes must broadcast"),
-        ({"mask": np.ones((3, 5))}, TypeError, "mask must be a .* array of dtype bool"),
-        ({"mask": [[True]]}, TypeError, "mask must be an array like q, got list"),
+        ({"mask": np.ones((3, 5))}, TypeError, "mask must have dtype bool, got float64"),
+        ({"mask": [[True]]}, TypeError, "mask must be an array of the same library as q, got list"),
         (
             {"mask": np.ones((3, 4), dtype=bool)},
             ValueError,
             r"mask must broadcast to \(\.\.\., 3, 5\), got shape \(3, 4\)",
         ),
         ({"bias": np.ones((4, 5))}, ValueError, r"bias must broadcast to \(\.\.\., 3, 5\)"),
-        ({"bias": np.ones((3, 5), dtype=int)}, TypeError, "bias must be"),
+        ({"bias": np.ones((3, 5), dtype=int)}, TypeError, "bias must have dtype real floating, got int64"),
         ({"window": -1}, ValueError, "window must be a non-negative integer"),
         ({"window": (1, 2, 3)}, ValueError, "window must be"),
         ({"softcap": 0.0}, ValueError, "softcap must be positive, got 0.0"),
+        ({"offset": 1}, ValueError, "offset aligns a window or causality, and there is neither"),
+        ({"offset": 1.5, "causal": True}, TypeError, "offset must be an integer, got 1.5"),
+        ({"causal": "no"}, TypeError, "causal must be True or False, got 'no'"),
+        ({"scale": "a"}, TypeError, "scale must be a real number, got str"),
+        ({"scale": math.nan}, ValueError, "scale must be finite, got nan"),
+        ({"softcap": "x"}, TypeError, "softcap must be a real number, got str"),
+        ({"window": 1.0}, TypeError, "window must be an integer, got 1.0"),
+        ({"mask": np.ones((2, 3, 5), dtype=bool), "q": np.ones((3, 3, 4))}, ValueError, r"batch axes .* mask \(2,\)"),
         ({"form": "fast"}, ValueError, "form must be 'dense' or 'online', got 'fast'"),
         ({"grouped": True}, ValueError, r"q needs shape \(\.\.\., h, n, d\), got \(3, 4\)"),
     ],
@@ -166,6 +174,29 @@ def test_nonsense_is_refused_by_name(change, error, words):
     given = {"q": np.ones((3, 4)), "k": np.ones((5, 4)), "v": np.ones((5, 2)), **change}
     with pytest.raises(error, match=words):
         fa.softmax_attention(**given)
+
+
+@pytest.mark.parametrize("name", ["mask", "bias"])
+@pytest.mark.parametrize("heads", [2, 5])
+def test_masks_of_another_number_of_heads_are_refused(name, heads):
+    q, k = np.ones((4, 3, 2)), np.ones((2, 5, 2))
+    table = np.ones((heads, 3, 5), dtype=bool if name == "mask" else float)
+    with pytest.raises(
+        ValueError, match=f"{name} must have 1 or 4 heads in its axis -3, got shape \\({heads}, 3, 5\\)"
+    ):
+        fa.softmax_attention(q, k, k, grouped=True, **{name: table})
+
+
+def test_integers_and_numbers_of_numpy_are_integers_and_numbers(rng):
+    q, k, v = rng.standard_normal((3, 6, 4))
+    plain = fa.softmax_attention(q, k, v, causal=True, window=2, offset=0, scale=0.5)
+    numpy = {"causal": np.True_, "window": np.int64(2), "offset": np.int32(0), "scale": np.float32(0.5)}
+    np.testing.assert_array_equal(fa.softmax_attention(q, k, v, **numpy), plain)
+
+
+@FORMS
+def test_vectors_of_no_entries_weigh_all_keys_alike(form):
+    close(fa.softmax_attention(np.ones((2, 0)), np.ones((3, 0)), np.arange(3.0)[:, None], form=form), [[1.0], [1.0]])
 
 
 def test_groups_that_do_not_divide_are_refused():

@@ -277,7 +277,7 @@ def test_runs_of_keys_hold_all_pairs_of_the_band_and_uncut_ones_nothing_else(sta
     band = (lo, hi)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "COLS", cols)
-        runs = visible(slice(start, start + rows), m, band)
+        runs = visible(start, start + rows, m, band)
     assert all(a <= b for a, b, _ in runs)
     assert all(b == c for (_, b, _), (c, _, _) in itertools.pairwise(runs))  # no gap, no overlap
     touched = {j for a, b, _ in runs for j in range(a, b)}

@@ -25,17 +25,19 @@ def check_grouped(q: Any, k: Any, v: Any) -> tuple[Any, dict[str, int]]:
 
 def split_heads(q: Any, k: Any, v: Any, mask: Any | None, bias: Any | None, *, xp: Any) -> tuple[Any, ...]:
     """Give q the axes (..., g, h/g, n, d), k and v (..., g, 1, m, d): a key head broadcasts over its group."""
-    g = k.shape[-3]
-    q = xp.reshape(q, (*q.shape[:-3], g, q.shape[-3] // g, *q.shape[-2:]))  # (..., g, h/g, n, d)
+    h, g = q.shape[-3], k.shape[-3]
+    q = xp.reshape(q, (*q.shape[:-3], g, h // g, *q.shape[-2:]))  # (..., g, h/g, n, d)
     k, v = k[..., None, :, :], v[..., None, :, :]  # (..., g, 1, m, d)
 
-    def split(table):
-        if table is None or table.ndim < 3:
+    def split(name, table):
+        if len(getattr(table, "shape", ())) < 3:
             return table
+        if table.shape[-3] not in (1, h):
+            raise ValueError(f"{name} must have 1 or {h} heads in its axis -3, got shape {tuple(table.shape)}")
         heads = (g, table.shape[-3] // g) if table.shape[-3] > 1 else (1, 1)
         return xp.reshape(table, (*table.shape[:-3], *heads, *table.shape[-2:]))
 
-    return q, k, v, split(mask), split(bias)
+    return q, k, v, split("mask", mask), split("bias", bias)
 
 
 def join_heads(x: Any, trailing: int, *, xp: Any) -> Any:

@@ -8,11 +8,12 @@ This is the mechanism that all others approximate or replace.
 from typing import Any
 
 from factorattn.attention.exact.grouped import check_grouped, join_heads, split_heads
-from factorattn.attention.exact.options import band_of, check_pairs
+from factorattn.attention.exact.options import band_of, check_pairs, scale_of
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import softmax_attend
+from factorattn.scalars import flag, positive
 
 __all__ = ["softmax_attention"]
 
@@ -60,7 +61,7 @@ def softmax_attention(
         Added to the logits, after `scale` and `softcap`. -inf works as a mask.
     causal : bool
         Query i sees keys ``j <= i + offset`` only.
-    offset : int, optional
+    offset : int, optional, only with `causal` or `window`
         The key that stands beside query 0, for `causal` and `window`. By default m - n: the last query beside the last
         key (what decoding needs; ``torch``'s ``is_causal=True`` is ``offset=0``).
     window : int or (left, right), optional
@@ -101,18 +102,15 @@ def softmax_attention(
     ----------
     Vaswani et al., "Attention Is All You Need", 2017, equation 1. arXiv:1706.03762
     """
-    xp, size = check(INPUTS, q=q, k=k, v=v) if not grouped else check_grouped(q, k, v)
+    xp, size = check_grouped(q, k, v) if flag(grouped=grouped) else check(INPUTS, q=q, k=k, v=v)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    mask, bias = check_pairs(mask, bias, size["n"], size["m"], q=q, xp=xp)
-    if softcap is not None and not softcap > 0:
-        raise ValueError(f"softcap must be positive, got {softcap!r}")
     if grouped:
         q, k, v, mask, bias = split_heads(q, k, v, mask, bias, xp=xp)
-    if scale is None:
-        scale = size["d"] ** -0.5
-    beside = size["m"] - size["n"] if offset is None else offset
-    band = band_of(causal, window, beside)
+    mask, bias = check_pairs(mask, bias, q, k, v, xp=xp)
+    band = band_of(causal, window, offset, size["n"], size["m"])
+    scale = scale_of(scale, size["d"])
+    softcap = None if softcap is None else positive(softcap=softcap)
     o, lse = attend(q, k, v, scale=scale, softcap=softcap, bias=bias, mask=mask, band=band, xp=xp)
     if grouped:
         o, lse = join_heads(o, 2, xp=xp), join_heads(lse, 1, xp=xp)  # (..., h, n, e), (..., h, n)

@@ -11,6 +11,7 @@ from typing import Any
 from factorattn.attention.kernel.engine import kernel_attend
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, working_precision
+from factorattn.scalars import flag
 
 __all__ = ["linear_attention"]
 
@@ -65,7 +66,13 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
     xp, _ = check(INPUTS, q=q, k=k, v=v)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
     o = kernel_attend(
-        _elu_plus_one(q, xp=xp), _elu_plus_one(k, xp=xp), v, log_scale=None, causal=causal, form=form, xp=xp
+        _elu_plus_one(q, xp=xp),
+        _elu_plus_one(k, xp=xp),
+        v,
+        log_scale=None,
+        causal=flag(causal=causal),
+        form=form,
+        xp=xp,
     )
     return xp.astype(o, dtype, copy=False)
 

@@ -10,10 +10,12 @@ The estimate of each weight is unbiased; the quotient of two estimates is not, a
 import math
 from typing import Any
 
+from factorattn.attention.exact.options import scale_of
 from factorattn.attention.kernel.engine import kernel_attend
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.features import FEATURES, orthogonal_gaussian
+from factorattn.scalars import flag, positive
 
 __all__ = ["performer_attention"]
 
@@ -93,10 +95,7 @@ def performer_attention(
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
     phi = choose(FEATURES, features=features)
-    if scale is None:
-        scale = size["d"] ** -0.5
-    elif not scale > 0:
-        raise ValueError(f"scale must be positive, got {scale!r}")
+    scale = scale_of(scale, size["d"]) if scale is None else positive(scale=scale)
     if omega is None:
         drawn = orthogonal_gaussian(size.get("r", _default_rank(size["d"])), size["d"], rng=rng)
         omega = xp.asarray(drawn, dtype=q.dtype, device=q.device)
@@ -105,9 +104,9 @@ def performer_attention(
     dtype, (q, k, v, omega) = working_precision(q, k, v, omega, xp=xp)
     f, _ = phi(q * scale**0.5, omega, xp=xp)  # (..., n, r); its log scale cancels in the quotient
     g, log_scale = phi(k * scale**0.5, omega, xp=xp)  # (..., m, r), (..., m, 1)
-    o = kernel_attend(f, g, v, log_scale=log_scale, causal=causal, form=form, xp=xp)
+    o = kernel_attend(f, g, v, log_scale=log_scale, causal=flag(causal=causal), form=form, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 
 def _default_rank(d: int) -> int:
-    return max(1, math.ceil(d * math.log(d)))
+    return max(1, math.ceil(d * math.log(max(d, 1))))

@@ -7,6 +7,7 @@ E and F are learned; where they are left out, they take the means of r segments.
 
 from typing import Any
 
+from factorattn.attention.exact.options import scale_of
 from factorattn.attention.exact.softmax import FORMS
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
@@ -91,8 +92,7 @@ def linformer_attention(
     if f is None:
         f = e
     dtype, (q, k, v, e, f) = working_precision(q, k, v, e, f, xp=xp)
-    if scale is None:
-        scale = size["d"] ** -0.5
+    scale = scale_of(scale, size["d"])
     keys, values = e @ k, f @ v  # (..., r, d), (..., r, e)
     o, _ = attend(q, keys, values, scale=scale, softcap=None, bias=None, mask=None, band=(None, None), xp=xp)
     return xp.astype(o, dtype, copy=False)

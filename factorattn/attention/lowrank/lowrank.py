@@ -2,13 +2,13 @@
 
     P = softmax(scale q k^T) = U diag(s) V^T,       o = U_r (diag(s_r) (V_r^T v))
 
-No matrix of rank r is nearer to P in the Frobenius or spectral norm (Eckart and Young 1936): the yardstick for every
-mechanism whose weights have rank r. It costs more than what it approximates.
+No matrix of rank r is nearer to P in the Frobenius norm (Eckart and Young 1936): the yardstick for every mechanism
+whose weights have rank r. It costs more than what it approximates.
 """
 
 from typing import Any
 
-from factorattn.attention.exact.options import check_pairs
+from factorattn.attention.exact.options import check_pairs, scale_of
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.svd import truncated_svd
@@ -76,7 +76,8 @@ def lowrank_attention(
     Notes
     -----
     Needs the ``linalg`` extension of the array API. A singular vector holds weights of all times: there is no causal
-    form. float16 and bfloat16 inputs are computed in float32.
+    form. Singular vectors mix all pairs: NaN or infinity in a value that any query sees reaches every row, and in a
+    query or key it makes the decomposition fail. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------
@@ -85,15 +86,18 @@ def lowrank_attention(
     xp, size = check(INPUTS, q=q, k=k, v=v, rank=rank)
     apply = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    mask, bias = check_pairs(mask, bias, size["n"], size["m"], q=q, xp=xp)
-    if scale is None:
-        scale = size["d"] ** -0.5
+    mask, bias = check_pairs(mask, bias, q, k, v, xp=xp)
+    scale = scale_of(scale, size["d"])
     weights, _ = softmax_weights(masked_logits(q * scale, k, softcap=None, bias=bias, seen=mask, xp=xp), xp=xp)
     if mask is not None or bias is not None:  # what no query sees must not come back as 0 * NaN
+        sees = xp.any(weights != 0, axis=-1, keepdims=True)  # (..., n, 1)
         v = xp.where(xp.any(weights != 0, axis=-2, keepdims=True).mT, v, 0.0)
     if 0 in weights.shape:
         return xp.astype(weights @ v, dtype, copy=False)
-    return xp.astype(apply(weights, v, rank, xp=xp), dtype, copy=False)
+    o = apply(weights, v, rank, xp=xp)  # (..., n, e)
+    if mask is not None or bias is not None:  # a row that sees nothing is zero, not rounding noise
+        o = xp.where(sees, o, 0.0)
+    return xp.astype(o, dtype, copy=False)
 
 
 def _svd(weights, v, rank, *, xp):

@@ -8,11 +8,13 @@ projections for global attention").
 
 from typing import Any
 
+from factorattn.attention.exact.options import scale_of
 from factorattn.attention.sparse.engine import attend_neighbours, merge, window_band
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import softmax_attend
+from factorattn.scalars import flag
 
 __all__ = ["longformer_attention"]
 
@@ -100,12 +102,13 @@ def longformer_attention(
         v_global=v_global,
     )
     attend = choose(FORMS, form=form)
+    if not len(global_tokens) and not (q_global is k_global is v_global is None):
+        raise ValueError("q_global, k_global and v_global project global tokens, and there are none; leave them out")
     own = [x if own is None else own for x, own in ((q, q_global), (k, k_global), (v, v_global))]
     dtype, (q, k, v, *own) = working_precision(q, k, v, *own, xp=xp)
-    if scale is None:
-        scale = size["d"] ** -0.5
+    scale = scale_of(scale, size["d"])
     picks = list(global_tokens)
-    o = attend(q, k, v, own, picks, window=size["w"], causal=causal, scale=scale, xp=xp)
+    o = attend(q, k, v, own, picks, window=size["w"], causal=flag(causal=causal), scale=scale, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 

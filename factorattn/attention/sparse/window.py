@@ -7,10 +7,12 @@ Both ends belong to the window: query i sees itself and w keys to each side.
 
 from typing import Any
 
+from factorattn.attention.exact.options import scale_of
 from factorattn.attention.exact.softmax import FORMS as EXACT
 from factorattn.attention.sparse.engine import attend_neighbours, window_band
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
+from factorattn.scalars import flag
 
 __all__ = ["window_attention"]
 
@@ -81,9 +83,10 @@ def window_attention(
     xp, size = check(INPUTS, q=q, k=k, v=v, window=window)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    if scale is None:
-        scale = size["d"] ** -0.5
-    return xp.astype(attend(q, k, v, window=size["w"], causal=causal, scale=scale, xp=xp), dtype, copy=False)
+    scale = scale_of(scale, size["d"])
+    return xp.astype(
+        attend(q, k, v, window=size["w"], causal=flag(causal=causal), scale=scale, xp=xp), dtype, copy=False
+    )
 
 
 def _banded(exact):
