@@ -11,6 +11,7 @@ from typing import TypeVar
 __all__ = ["Mechanism", "family", "find", "mechanism"]
 
 F = TypeVar("F", bound=Callable)
+CAUSAL = ("never", "option", "always")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,9 @@ def mechanism(
         knob=knob,
     )
 
+    if causal not in CAUSAL:
+        raise ValueError(f"causal must be {' or '.join(map(repr, CAUSAL))}, got {causal!r}")
+
     def attach(f: F) -> F:
         f.mechanism = record  # type: ignore[attr-defined]
         return f
@@ -101,6 +105,8 @@ def find(name: str) -> Callable:
     """
     from factorattn.attention import CATALOGUE
 
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}")
     for candidate in (name, f"{name}_attention"):
         if candidate in CATALOGUE:
             return CATALOGUE[candidate]

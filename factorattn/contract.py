@@ -153,6 +153,8 @@ def _common_namespace(arrays: Mapping[str, Any]) -> Any:
         own = array_api_compat.array_namespace(array)
         if first is None:
             first, xp, device = name, own, array_api_compat.device(array)
+        if own is not xp and _library(own) == _library(xp):
+            raise TypeError(f"{first} and {name} belong to two different {_library(xp)} namespaces; make both in one")
         if own is not xp:
             raise TypeError(
                 f"{first} is a {_library(xp)} array but {name} is a {_library(own)} array; "
@@ -162,6 +164,10 @@ def _common_namespace(arrays: Mapping[str, Any]) -> Any:
             raise ValueError(
                 f"{first} is on device {device} but {name} on {array_api_compat.device(array)}; "
                 "move one of them: nothing is moved between devices silently"
+            )
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} is a masked array, whose mask would be ignored; fill it, and use mask= of attention"
             )
         if not xp.isdtype(array.dtype, "real floating"):
             raise TypeError(
@@ -189,7 +195,8 @@ def _distinct(name: str, value: Any, below: int) -> int:
     picks: list[Any] = list(value) if isinstance(value, Iterable) and isinstance(value, Sized) else [None]
     proper = all(hasattr(pick, "__index__") and not isinstance(pick, bool) and 0 <= pick < below for pick in picks)
     if not proper or len(set(picks)) != len(picks):
-        raise ValueError(f"{name} must be distinct integers in 0 .. {below - 1}, got {value!r}")
+        told = repr(value) if len(picks) <= 8 else f"{len(picks)} positions"
+        raise ValueError(f"{name} must be distinct integers in 0 .. {below - 1}, got {told}")
     return len(picks)
 
 

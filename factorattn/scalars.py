@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["flag", "positive", "real", "whole"]
+__all__ = ["flag", "generator", "positive", "real", "whole"]
 
 
 def flag(**argument: Any) -> bool:
@@ -42,3 +42,11 @@ def whole(**argument: Any) -> int:
     if not hasattr(value, "__index__") or isinstance(value, bool) or np.ndim(value) > 0:
         raise TypeError(f"{name} must be an integer, got {value!r}")
     return operator.index(value)
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """The source of randomness that an integer, a NumPy generator or None stands for (SPEC 7)."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng must be a non-negative integer, a numpy Generator or None, got {rng!r}") from None

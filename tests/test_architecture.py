@@ -99,7 +99,7 @@ MAY_IMPORT = {
     "complexity": {"complexity", "contract", "scalars", "interpret", "primitives"},
     "contract": set(),
     "data": {"data"},
-    "factor": {"factor"},
+    "factor": {"factor", "scalars"},
     "interpret": {"interpret"},
     "primitives": {"primitives", "contract", "scalars"},
 }

@@ -177,3 +177,13 @@ def test_a_short_name_with_one_letter_missing_is_answered_with_the_right_one(f):
 def test_a_name_like_no_other_is_answered_with_the_whole_catalogue():
     with pytest.raises(ValueError, match="did you mean " + re.escape(" or ".join(CATALOGUE)) + r"\?$"):
         find("0123456789")
+
+
+def test_a_causal_word_that_is_none_is_refused_where_it_is_written():
+    record = fa_softmax_record()
+    with pytest.raises(ValueError, match="causal must be 'never' or 'option' or 'always', got 'sometimes'"):
+        mechanism(**{**record, "causal": "sometimes"})
+
+
+def fa_softmax_record():
+    return dataclasses.asdict(CATALOGUE["softmax_attention"].mechanism)

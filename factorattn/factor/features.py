@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from factorattn.scalars import generator
+
 __all__ = ["FEATURES", "orthogonal_gaussian", "positive_features", "trigonometric_features"]
 
 
@@ -47,11 +49,11 @@ def orthogonal_gaussian(r: int, d: int, *, rng: Any = None) -> np.ndarray:
     omega : ndarray, shape (r, d), float64
         Directions are Haar-distributed, lengths are those of independent normal vectors: each row by itself is N(0, I).
     """
-    rng = np.random.default_rng(rng)
-    blocks = []
-    for start in range(0, r, d):
+    rng = generator(rng)
+    omega = np.empty((r, d))  # first, so that a size that does not fit fails at once
+    for start in range(0, r, max(d, 1)):
         directions, upper = np.linalg.qr(rng.standard_normal((d, d)))
         directions *= np.sign(np.diagonal(upper))  # Haar needs the signs of R (Mezzadri 2007)
-        blocks.append(directions.T[: r - start])
-    lengths = np.linalg.norm(rng.standard_normal((r, d)), axis=1)
-    return np.concatenate(blocks) * lengths[:, None]
+        omega[start : start + d] = directions.T[: r - start]
+    omega *= np.linalg.norm(rng.standard_normal((r, d)), axis=1)[:, None]
+    return omega

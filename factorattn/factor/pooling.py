@@ -12,8 +12,8 @@ __all__ = ["segment_means"]
 
 def segment_means(r: int, m: int) -> np.ndarray:
     """The (r, m) float64 matrix of segment means; the identity for r = m. ValueError if r > m."""
-    if r > m:
+    if r > max(m, 1):
         raise ValueError(f"rank must be at most the number of keys {m}, got {r}")
     edges = np.arange(r + 1) * m // r
     inside = (np.arange(m) >= edges[:-1, None]) & (np.arange(m) < edges[1:, None])
-    return inside / np.diff(edges)[:, None]
+    return inside / np.maximum(np.diff(edges), 1)[:, None]

@@ -100,6 +100,8 @@ class Array:
     ) -> None:
         self._epoch: int | None = None  # until memory is taken, there is none to give back
         self.shape, self.dtype, self._xp, self._base = tuple(map(int, shape)), np.dtype(dtype), xp, base
+        if any(length < 0 for length in self.shape):
+            raise ValueError(f"shape must have no negative sizes, got {self.shape}")
         self.ndim, self.size = len(self.shape), math.prod(self.shape)
         self.nbytes = self.size * self.dtype.itemsize
         if base is None:

@@ -11,7 +11,7 @@ Only that exception leads back to the reference; any other is a bug and propagat
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NamedTuple
@@ -43,8 +43,7 @@ _log: ContextVar[list[Choice] | None] = ContextVar("log", default=None)
 _MODES = {"auto": "auto", "off": "off", "require": "require"}
 
 
-@contextmanager
-def kernels(mode: str) -> Iterator[list[Choice]]:
+def kernels(mode: str) -> AbstractContextManager[list[Choice]]:
     """Choose for a ``with`` block whether primitives may use their kernels.
 
     Parameters
@@ -63,8 +62,13 @@ def kernels(mode: str) -> Iterator[list[Choice]]:
     ValueError
         If `mode` is none of the three.
     """
+    return _switched(choose(_MODES, mode=mode))
+
+
+@contextmanager
+def _switched(mode: str) -> Iterator[list[Choice]]:
     log: list[Choice] = []
-    mode_token, log_token = _mode.set(choose(_MODES, mode=mode)), _log.set(log)
+    mode_token, log_token = _mode.set(mode), _log.set(log)
     try:
         yield log
     finally:

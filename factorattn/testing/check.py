@@ -1,5 +1,6 @@
 """All laws at once, for a mechanism of your own."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -26,9 +27,19 @@ def check_mechanism(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | Non
 
     Raises
     ------
+    TypeError
+        If `f` carries no record, or takes no ``form=``.
     AssertionError
         At the first law that does not hold, naming it, the form and the size of the error.
     """
+    if not hasattr(f, "mechanism"):
+        raise TypeError(
+            f"check_mechanism needs a function with a record: decorate it with factorattn.mechanism, got {f!r}"
+        )
+    if "form" not in inspect.signature(f).parameters:
+        raise TypeError(
+            f"{f.__name__} must take form=, even if it has one form only; factorattn.contract.choose refuses others"
+        )
     for case in cases(f, xp=xp, sizes=sizes):
         for law in (*LAWS.values(), shapes_are_read_without_values):
             law(case)

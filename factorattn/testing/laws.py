@@ -66,12 +66,12 @@ def batch_members_are_strangers(case: Case) -> None:
 
 
 def linear_in_values(case: Case) -> None:
-    """o(2 v - u) = 2 o(v) - o(u)."""
+    """o(2 v + u) = 2 o(v) + o(u): the factors do not sum to one, so that a constant added to o shows."""
     inputs, other = case.inputs(), case.inputs(seed=1)
     names = [name for name in inputs if name in ("v", "v_global")]
-    mixed = {**inputs, **{name: 2 * inputs[name] - other[name] for name in names}}
+    mixed = {**inputs, **{name: 2 * inputs[name] + other[name] for name in names}}
     swapped = {**inputs, **{name: other[name] for name in names}}
-    case.close(case.run(mixed), 2 * case.run(inputs) - case.run(swapped), "linearity in v")
+    case.close(case.run(mixed), 2 * case.run(inputs) + case.run(swapped), "linearity in v")
 
 
 def order_of_keys_is_irrelevant(case: Case) -> None:

@@ -87,7 +87,7 @@ def linformer_attention(
     if e is None:
         if f is not None:
             raise ValueError("f was given without e; give e too (f is by default the same as e)")
-        means = segment_means(size.get("r", min(size["m"], 256)), size["m"])
+        means = segment_means(size.get("r", max(1, min(size["m"], 256))), size["m"])
         e = xp.asarray(means, dtype=k.dtype, device=k.device)
     if f is None:
         f = e

@@ -42,13 +42,14 @@ def attend_neighbours(
     o : array, shape (..., n, e)
     lse : array, shape (..., n)
     """
-    n, block = q.shape[-2], max(window, LEAST_BLOCK)
+    n = q.shape[-2]
+    block = max(min(window, n), LEAST_BLOCK)
     blocks = -(-n // block)
     sides = (1, 0) if causal else (1, 1)
     shown = xp.ones((n, 1), dtype=xp.bool, device=q.device) if hidden is None else ~hidden[:, None]
     keys, values = (_neighbours(x, block, blocks, sides, xp=xp) for x in (k, v))  # (..., n/b, 3b, d), (..., n/b, 3b, e)
     seen = _neighbours(shown, block, blocks, sides, xp=xp).mT  # (n/b, 1, 3b)
-    lo, hi = window_band(window, causal)
+    lo, hi = window_band(min(window, n), causal)
     o, lse = softmax_attend(
         _cut(q, block, blocks, xp=xp), keys, values, scale=scale, mask=seen, band=(lo + block, hi + block)
     )  # (..., n/b, b, e), (..., n/b, b)

@@ -6,6 +6,7 @@ Rows of the global tokens may have projections of their own (q_global, k_global,
 projections for global attention").
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from factorattn.attention.exact.options import scale_of
@@ -42,7 +43,7 @@ def longformer_attention(
     v: Any,
     *,
     window: int = 128,
-    global_tokens: tuple[int, ...] = (0,),
+    global_tokens: Sequence[int] = (),
     q_global: Any | None = None,
     k_global: Any | None = None,
     v_global: Any | None = None,
@@ -60,7 +61,7 @@ def longformer_attention(
     window : int
         Reach to each side, both ends included. The paper's "window size" is 2 w.
     global_tokens : sequence of int
-        Distinct positions G in 0 .. n - 1 (the classification token, the question, ...). May be empty.
+        Distinct positions G in 0 .. n - 1: the classification token, the question, ... None by default.
     q_global, k_global, v_global : array, shapes of q, k, v, optional
         Separate projections for the rows of the global tokens; by default q, k, v. Other rows see the global tokens
         through k and v.
