@@ -174,10 +174,10 @@ def nothing_in_gives_nothing_out(case: Case) -> None:
     needed = {item.name for item in parse(case.record.inputs) if not item.optional}
     inputs = {name: value for name, value in case.inputs(batch=(2,)).items() if name in needed}
     length = case.sizes["n"]
-    owners = case.arrays_with("n")
-    alone = len(owners) == 1  # queries have an axis of their own
+    owners = {letter: {x: axis for x, axis in case.arrays_with(letter).items() if x in needed} for letter in "nm"}
+    alone = len(owners["n"]) == 1  # queries have an axis of their own
     for letter, rows in (("n", 0), ("m", length)) if alone else (("n", 0),):
-        empty = {name: np.take(inputs[name], [], axis=axis) for name, axis in case.arrays_with(letter).items()}
+        empty = {name: np.take(inputs[name], [], axis=axis) for name, axis in owners[letter].items()}
         none = {name: () for name, value in inputs.items() if isinstance(value, tuple)}
         out = case.run({**inputs, **empty, **none})
         case.close(out, np.zeros((2, rows, case.sizes["e"])), f"no {letter}")
