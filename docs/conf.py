@@ -58,7 +58,10 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "abort_on_example_error": True,
 }
-suppress_warnings = ["config.cache"]
+suppress_warnings = [
+    "config.cache",
+    "sphinx_gallery.duplicate_filename",  # a second build meets the copies that the first one made in gallery/auto
+]
 
 html_theme = "furo"
 html_title = f"factorattn {release}"

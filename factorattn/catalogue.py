@@ -16,7 +16,7 @@ CAUSAL = ("never", "option", "always")
 
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
-    """The record carried by a mechanism ``f`` as ``f.mechanism``.
+    """The record carried by a mechanism ``f`` as ``f.mechanism``; as a decorator, it attaches itself.
 
     Parameters
     ----------
@@ -52,42 +52,17 @@ class Mechanism:
     approximates: str | None = None
     knob: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.causal not in CAUSAL:
+            raise ValueError(f"causal must be {' or '.join(map(repr, CAUSAL))}, got {self.causal!r}")
 
-def mechanism(
-    *,
-    inputs: str,
-    forms: tuple[str, ...],
-    time: str,
-    memory: str,
-    causal: str,
-    mask: bool,
-    normalised: bool,
-    paper: str,
-    approximates: str | None = None,
-    knob: str | None = None,
-) -> Callable[[F], F]:
-    """Attach a `Mechanism` record to a function and return the same function."""
-    record = Mechanism(
-        inputs=inputs,
-        forms=forms,
-        time=time,
-        memory=memory,
-        causal=causal,
-        mask=mask,
-        normalised=normalised,
-        paper=paper,
-        approximates=approximates,
-        knob=knob,
-    )
-
-    if causal not in CAUSAL:
-        raise ValueError(f"causal must be {' or '.join(map(repr, CAUSAL))}, got {causal!r}")
-
-    def attach(f: F) -> F:
-        f.mechanism = record  # type: ignore[attr-defined]
+    def __call__(self, f: F) -> F:
+        """Attach the record to a function and return the same function."""
+        f.mechanism = self  # type: ignore[attr-defined]
         return f
 
-    return attach
+
+mechanism = Mechanism  # as a decorator: @mechanism(inputs=..., ...)
 
 
 def family(f: Callable) -> str:

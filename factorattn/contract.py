@@ -149,7 +149,7 @@ def _common_namespace(arrays: Mapping[str, Any]) -> Any:
     first = xp = device = None
     for name, array in arrays.items():
         if not array_api_compat.is_array_api_obj(array):
-            raise TypeError(f"{name} must be an array (NumPy, CuPy, torch, JAX, ...), got {type(array).__name__}")
+            raise TypeError(f"{name} must be an array (NumPy, CuPy, torch, ...), got {type(array).__name__}")
         own = array_api_compat.array_namespace(array)
         if first is None:
             first, xp, device = name, own, array_api_compat.device(array)
@@ -192,10 +192,11 @@ def _positive(name: str, value: Any) -> int:
 
 def _distinct(name: str, value: Any, below: int) -> int:
     # What can be read only once would be used up here: it has no length.
-    picks: list[Any] = list(value) if isinstance(value, Iterable) and isinstance(value, Sized) else [None]
-    proper = all(hasattr(pick, "__index__") and not isinstance(pick, bool) and 0 <= pick < below for pick in picks)
-    if not proper or len(set(picks)) != len(picks):
-        told = repr(value) if len(picks) <= 8 else f"{len(picks)} positions"
+    given: list[Any] = list(value) if isinstance(value, Iterable) and isinstance(value, Sized) else [None]
+    proper = all(hasattr(pick, "__index__") and not isinstance(pick, bool) for pick in given)
+    picks = [operator.index(pick) for pick in given] if proper else [-1]
+    if len(set(picks)) != len(picks) or not all(0 <= pick < below for pick in picks):
+        told = repr(value) if len(given) <= 8 else f"{len(given)} positions"
         raise ValueError(f"{name} must be distinct integers in 0 .. {below - 1}, got {told}")
     return len(picks)
 

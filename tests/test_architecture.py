@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import factorattn
-from factorattn import CATALOGUE
+from factorattn import CATALOGUE, family
 
 PACKAGE = Path(factorattn.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -41,17 +41,22 @@ def in_folders(*folders):
 # What the documentation says
 
 
-def test_the_drawn_tree_is_the_tree():
-    block = re.search(r"```text\n(factorattn/\n.*?)```", (DOCS / "architecture.md").read_text(), re.DOTALL)[1]
+def drawn_tree():
+    """The files and folders in the tree of docs/architecture.md."""
+    block = re.search(r"```text\n(factorattn/\n.*?)```", text_of("docs/architecture.md"), re.DOTALL)[1]
     drawn, folders = set(), []
     for line in block.splitlines()[1:]:
         name = line.split()[0]
         depth = (len(line) - len(line.lstrip())) // 4
         folders = [*folders[: depth - 1], name]
         drawn.add("".join(folders))
+    return drawn
+
+
+def test_the_drawn_tree_is_the_tree():
     files = {named(path) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".cuh")}
     real = files | {f"{parent.as_posix()}/" for file in files for parent in Path(file).parents if parent.name}
-    assert sorted(drawn) == sorted(real)
+    assert sorted(drawn_tree()) == sorted(real)
 
 
 def test_the_reading_path_takes_ten_minutes():
@@ -61,18 +66,57 @@ def test_the_reading_path_takes_ten_minutes():
     assert sum(len((ROOT / file).read_text().splitlines()) for file in files) < LONGEST_PATH
 
 
-@pytest.mark.parametrize("name", sorted(CATALOGUE))
-def test_a_mechanism_has_its_page_paper_oracle_and_benchmark(name):
-    f = CATALOGUE[name]
-    page = (DOCS / "attention" / f"{name}.md").read_text()
-    assert f"{{catalogue-facts}} {name}" in page
-    assert f"autofunction:: factorattn.{name}" in page
-    assert name in (DOCS / "attention" / "index.md").read_text()
-    assert re.search(rf"^@\w+{{{f.mechanism.paper},", (DOCS / "references.bib").read_text(), re.MULTILINE)
+def lacks(name, *, family, paper):
+    """Everything that should be there for a mechanism, and is not, in words."""
     short = name.removesuffix("_attention")
-    assert (ROOT / "tests" / "oracles" / f"{short}.py").is_file()
-    assert (ROOT / "tests" / "attention" / f"test_{short}.py").is_file()
-    assert f'"{name}"' in (ROOT / "asv_benches" / "benchmarks" / "common.py").read_text()
+    page, oracle, facts = f"docs/attention/{name}.md", f"tests/oracles/{short}.py", f"tests/attention/test_{short}.py"
+    names = re.search(r"^NAMES = \(\n(.*?)^\)", text_of("asv_benches/benchmarks/common.py"), re.DOTALL | re.MULTILINE)
+    there = {
+        page: is_file(page),
+        f"{{catalogue-facts}} {name} in its page": not is_file(page) or says(page, rf"{{catalogue-facts}} {name}$"),
+        f"autofunction:: factorattn.{name} in its page": not is_file(page) or says(page, rf"::\s+factorattn\.{name}$"),
+        "its name in the toctree of docs/attention/index.md": says("docs/attention/index.md", rf"^{name}$"),
+        "its name in docs/reference/index.md": says("docs/reference/index.md", rf"^ *{name}$"),
+        f"a @...{{{paper}}} in docs/references.bib": says("docs/references.bib", rf"^@\w+{{{paper},"),
+        f"{family}/{short}.py in the tree of docs/architecture.md": f"attention/{family}/{short}.py" in drawn_tree(),
+        "a sentence in CHANGELOG.md": says("CHANGELOG.md", rf"`{name}`"),
+        oracle: is_file(oracle),
+        "a test of its oracle in tests/test_oracles.py": says("tests/test_oracles.py", rf"\b{short}\.{name}\("),
+        facts: is_file(facts),
+        "its name in NAMES of asv_benches/benchmarks/common.py": names is None or f'"{name}"' in names[1],
+        "its place in factorattn.__all__": name in factorattn.__all__,
+    }
+    return [what for what, found in there.items() if not found]
+
+
+def is_file(path):
+    return (ROOT / path).is_file()
+
+
+def text_of(path):
+    """The text of a file of the repository, or nothing."""
+    return (ROOT / path).read_text() if is_file(path) else ""
+
+
+def says(path, pattern):
+    return re.search(pattern, text_of(path), re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_a_mechanism_lacks_nothing(name):
+    f = CATALOGUE[name]
+    missing = lacks(name, family=family(f), paper=f.mechanism.paper)
+    assert not missing, f"{name} lacks: {'; '.join(missing)}"
+
+
+def test_all_that_is_lacking_is_said_at_once():
+    missing = lacks("unheard_of_attention", family="kernel", paper="unread1900")
+    assert "docs/attention/unheard_of_attention.md" in missing
+    assert "a @...{unread1900} in docs/references.bib" in missing
+    assert "tests/oracles/unheard_of.py" in missing
+    assert "a test of its oracle in tests/test_oracles.py" in missing
+    assert "its place in factorattn.__all__" in missing
+    assert len(missing) == 11
 
 
 def test_a_mechanism_is_in_the_file_of_its_name():
@@ -196,5 +240,6 @@ def test_reference_code_writes_into_no_array(path):
 
 
 WRITES = {
+    ("factor/features.py", "orthogonal_gaussian"),  # a NumPy array of its own, drawn block by block
     ("primitives/softmax_attend_counting.py", "_kinds"),  # a Counter of tiles, no array
 }

@@ -142,7 +142,7 @@ class TestCheck:
 
     @pytest.mark.parametrize("value", [[[1.0, 2.0]], 3.0, "q", None])
     def test_what_is_no_array_is_refused(self, value):
-        told = f"q must be an array (NumPy, CuPy, torch, JAX, ...), got {type(value).__name__}"
+        told = f"q must be an array (NumPy, CuPy, torch, ...), got {type(value).__name__}"
         with pytest.raises(TypeError, match=exactly(told)):
             check("q: n d", q=value)
 

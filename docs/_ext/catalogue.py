@@ -6,11 +6,13 @@
 
 import inspect
 import re
+from fractions import Fraction
 
 from sphinx.util.docutils import SphinxDirective
 
 from factorattn import CATALOGUE, family, memory_polynomial, time_polynomial
-from factorattn.complexity.polynomial import NotPolynomial
+from factorattn.complexity import monomials
+from factorattn.complexity.polynomial import NotPolynomial, Polynomial
 
 
 class Table(SphinxDirective):
@@ -28,8 +30,8 @@ class Table(SphinxDirective):
             cells = (
                 f"[`{name}`](/attention/{name}.md)",
                 family(CATALOGUE[name]),
-                in_math(record.time),
-                in_math(record.memory),
+                declared(record.time),
+                declared(record.memory),
                 record.causal,
                 yes(record.mask),
                 f"{record.approximates.removesuffix('_attention')}, {target}" if record.approximates else target,
@@ -51,8 +53,8 @@ class Facts(SphinxDirective):
         rows = {
             "family": f"`{family(f)}`",
             "inputs": f"`{record.inputs}`",
-            "declared time": in_math(record.time),
-            "declared memory": in_math(record.memory),
+            "declared time": declared(record.time),
+            "declared memory": declared(record.memory),
             "causal": record.causal,
             "mask and bias": yes(record.mask),
             "weights sum to one": yes(record.normalised),
@@ -70,6 +72,11 @@ class Facts(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def declared(formula):
+    """A declared formula ("n*m*d + n*m*e") in the notation of what is counted ("d m n + e m n")."""
+    return in_math(str(Polynomial({monomial: Fraction(1) for monomial in monomials(formula)})))
+
+
 def polynomial(count, f, form):
     """The exact polynomial of a form, or why it has none."""
     try:
@@ -79,10 +86,10 @@ def polynomial(count, f, form):
 
 
 def in_math(formula):
-    """A formula ("n*m**2 + n", "1025/512 m n") as equations, one a term: lines break between them."""
+    """A polynomial ("m^2 n + 1025/512 m n") as equations, one a term: lines break between them."""
 
     def term(text):
-        text = re.sub(r"(\d+)/(\d+)", r"\\tfrac{\1}{\2}", text.replace("**", "^").replace("*", " "))
+        text = re.sub(r"(\d+)/(\d+)", r"\\tfrac{\1}{\2}", text)
         return f"${text.replace(' ', chr(92) + ',')}$"
 
     return " + ".join(map(term, formula.split(" + ")))

@@ -8,4 +8,5 @@ columns     what is told of a mechanism              table       as a table in t
 export      as JSON and CSV                          page        as a page of HTML
 charts      pictures for the page                    describe    list, show and cost
 machine     what it ran on                           output      files written whole or not at all
+screen      width and encoding of standard output
 """

@@ -19,6 +19,9 @@ __all__ = ["COLOURS", "error_against_time", "growth"]
 
 COLOURS = 8  # the page defines --series-0 ... and --ink, --faint, --paper
 MARKERS = "osD^vPX*"
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # one for each member of a family
+SEE_THROUGH: Any = (0, (4, 4))  # of a line that lies upon another
+NEAR = 1.02  # a ratio that no eye sees on these axes
 SIZE = (5.4, 4.0)
 _STAND_IN = {"#010101": "var(--ink)", "#020202": "var(--faint)", "#030303": "var(--paper)"} | {
     f"#0404{i:02x}": f"var(--series-{i})" for i in range(COLOURS)
@@ -36,7 +39,7 @@ def error_against_time(report: Report) -> str:
             colour, marker = style[row.job]
             x = row.timing.median * 1e3
             if kind(row) == "exact":  # its error is rounding, six decades below: a line leaves the room to the others
-                axes.axvline(x, color=colour, linestyle=":")
+                axes.axvline(x, color=colour, linestyle=":")  # names keep a rim of paper, by the page's style
                 place: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "bottom", "fontsize": 8.5}
                 axes.text(x, 0.02, f" {_short(row.job)}", color=INK, transform=axes.get_xaxis_transform(), **place)
                 continue
@@ -63,15 +66,26 @@ def growth(lines: Sequence[Growth], quantity: str) -> str:
     style = _styles([line.job for line in lines])
 
     def draw(figure: "Figure", axes: "Axes") -> None:
+        drawn: list[list[float]] = []
         for line in lines:
             colour, marker = style[line.job]
             values = [value / unit for value in getattr(line, quantity)]
-            axes.plot(line.n, values, f"-{marker}", color=colour, label=_short(line.job), markersize=4.5, linewidth=1.4)
+            upon = any(_coincide(values, other) for other in drawn)
+            under = any(
+                _coincide(values, [x / unit for x in getattr(other, quantity)]) for other in lines[len(drawn) + 1 :]
+            )
+            how: dict[str, Any] = {"linestyle": SEE_THROUGH if upon else _dashes(line.job, lines)}
+            how |= {"marker": marker, "markersize": 4.5, "linewidth": 2.8 if under and not upon else 1.4}
+            axes.plot(line.n, values, color=colour, label=_short(line.job), **how)
+            drawn.append(values)
         axes.set(xscale="log", yscale="log", xlabel="length n", ylabel=labels[quantity])
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda n, _: _length(n))
+        longest = max(n for line in lines for n in line.n)
+        axes.xaxis.set_major_formatter(lambda n, _: _length(n, longest))
         _decades(axes.yaxis)
-        legend = figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+        legend = figure.legend(
+            loc="outside lower center", ncols=3, handlelength=3, frameon=False, fontsize=8, labelcolor=INK
+        )
         legend.set_in_layout(True)
 
     return _svg(draw, quantity)
@@ -119,6 +133,17 @@ def _styles(jobs: Sequence[Job]) -> dict[Job, tuple[str, str]]:
     }
 
 
+def _dashes(job: Job, lines: Sequence[Growth]) -> Any:
+    family = [line.job for line in lines if line.job.family == job.family]
+    return DASHES[family.index(job) % len(DASHES)]
+
+
+def _coincide(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether most of a line cannot be told from another."""
+    near = [max(x, y) <= NEAR * min(x, y) for x, y in zip(a, b, strict=False)]
+    return 2 * sum(near) > len(near)
+
+
 def _name_points(figure: "Figure", axes: "Axes", points: list[tuple[float, float, str]]) -> None:
     """Write each name beside its point, on the first side where it covers nothing written before."""
     taken: list[Any] = []
@@ -147,7 +172,8 @@ def _decades(axis: Any) -> None:
     low, high = axis.get_view_interval()
     few = low > 0 and high / low < 100
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=8))
-    axis.set_major_formatter(lambda x, _: f"{x:,g}" if 1e-3 <= x < 1e6 else f"10{_superscript(round(math.log10(x)))}")
+    plain = few or (low >= 1e-4 and high <= 1e6)  # one way of writing on one axis
+    axis.set_major_formatter(lambda x, _: f"{x:,g}" if plain else f"10{_superscript(round(math.log10(x)))}")
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -156,10 +182,10 @@ def _whole_decades(values: Sequence[float]) -> tuple[float, float]:
     return 10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values)))
 
 
-def _length(n: float) -> str:
-    """Powers of two from 2^13 on as such."""
+def _length(n: float, longest: int) -> str:
+    """As a power of two, on an axis that goes far."""
     power = round(n).bit_length() - 1
-    return f"2{_superscript(power)}" if n > 4096 and 2**power == round(n) else f"{n:,.0f}"
+    return f"2{_superscript(power)}" if longest > 2**14 and 2**power == round(n) else f"{n:,.0f}"
 
 
 def _superscript(power: int) -> str:

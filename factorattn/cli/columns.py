@@ -7,29 +7,30 @@ from typing import Any, NamedTuple
 from factorattn.cli.compare import Report
 from factorattn.cli.job import EXACT, Row
 
-__all__ = ["COLUMNS", "Column", "kind", "notes", "number"]
+__all__ = ["COLUMNS", "WORDS", "Column", "kind", "notes", "number"]
 
 MIB = 2**20
+WORDS = ("mechanism", "weights", "time, declared")  # titles of columns that hold no figures
 
 
 class Column(NamedTuple):
-    """A column: its heading, its text, the value to sort by, and how wide a terminal must be to show it."""
+    """A column: its heading, its text, the value to sort by, and a sentence."""
 
     title: str
     text: Callable[[Report, Row], str]
     value: Callable[[Report, Row], Any]
     about: str
-    wide: int = 0
 
 
 def number(value: float) -> str:
-    """Three digits, as a person would write them: 0.00123, 12.3, 4,560, 7.1e-07."""
+    """Three digits, as a person would write them: 0.00123, 12.3, 4,560, 7.1e-7."""
     if math.isnan(value) or math.isinf(value):
         return str(value)
     if value == 0 or 1e-4 <= abs(value) < 1e6:
         digits = 2 - math.floor(math.log10(abs(value))) if value else 0
         return f"{value:,.{max(0, digits)}f}"
-    return f"{value:.1e}"
+    short, _, power = f"{value:.1e}".partition("e")
+    return f"{short}e{int(power)}"
 
 
 def kind(row: Row) -> str:
@@ -43,7 +44,7 @@ def _error(report: Report, row: Row) -> str:
     told = [number(error) for error in row.errors]
     if len(told) > 2:
         told = [f"at most {number(max(row.errors))}"]
-    return f"({' | '.join(told)})" if kind(row) == "its own" else " | ".join(told)
+    return " | ".join(told)
 
 
 def _quartiles(report: Report, row: Row) -> str:
@@ -54,7 +55,7 @@ def _quartiles(report: Report, row: Row) -> str:
 
 COLUMNS = (
     Column("mechanism", lambda _, row: row.job.label, lambda _, row: row.job.label, "by family"),
-    Column("weights", lambda _, row: kind(row), lambda _, row: kind(row), "exact softmax, approximate or others", 125),
+    Column("weights", lambda _, row: kind(row), lambda _, row: kind(row), "exact softmax, approximate or others"),
     Column(
         "GFLOP",
         lambda _, row: number(row.cost.flops / 1e9),
@@ -65,8 +66,7 @@ COLUMNS = (
         "MiB counted",
         lambda _, row: number(row.cost.peak / MIB),
         lambda _, row: row.cost.peak / MIB,
-        "most memory held at once beside the inputs, counted",
-        100,
+        "most memory held at once beside the inputs, counted over the reference text, function by function",
     ),
     Column(
         "MiB measured",
@@ -75,7 +75,7 @@ COLUMNS = (
         "most memory held at once beside the inputs, measured",
     ),
     Column("ms", lambda _, row: number(row.timing.median * 1e3), lambda _, row: row.timing.median * 1e3, "median time"),
-    Column("quartiles", _quartiles, lambda _, row: row.timing.low * 1e3, "of the time, in ms", 110),
+    Column("quartiles", _quartiles, lambda _, row: row.timing.low * 1e3, "of the time, in ms"),
     Column(
         "speed-up",
         lambda report, row: f"{number(report.speedup(row))}×",
@@ -88,7 +88,6 @@ COLUMNS = (
         lambda _, row: row.job.record.time,
         lambda _, row: row.job.record.time,
         "leading operations of the default form",
-        150,
     ),
 )
 
@@ -111,7 +110,13 @@ def notes(report: Report) -> list[tuple[str, str]]:
     lines += [("left out", f"{name}: {why}") for name, why in report.left_out]
     if report.rows:
         lines.append(("error", "relative Frobenius distance from exact attention in float64, one figure a head"))
-        if any(kind(row) == "its own" for row in report.rows):
-            lines[-1] = ("error", f"{lines[-1][1]}; in parentheses where exact attention is not what is aimed at")
-        lines.append(("memory", f"measured: {report.rows[0].peak_how}, beside the inputs"))
+        own = [row.job.label for row in report.rows if kind(row) == "its own"]
+        if own:
+            lines.append(("", f"{', '.join(own)}: other weights by design, its distance is not an error"))
+        exact = f"{EXACT} in its default form, {number(report.exact_seconds * 1e3)} ms"
+        lines += [
+            ("speed-up", f"over {exact}"),
+            ("memory", "beside the inputs; counted: the reference text, function by function; a kernel may hold less"),
+            ("", f"measured: {report.rows[0].peak_how}"),
+        ]
     return lines

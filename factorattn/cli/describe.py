@@ -6,30 +6,30 @@ from typing import Any
 
 from factorattn import CATALOGUE, Cost, cost, family, memory_polynomial, time_polynomial
 from factorattn.catalogue import Mechanism
+from factorattn.cli.columns import MIB, number
 from factorattn.cli.errors import BadInput
 from factorattn.cli.job import EXACT
+from factorattn.cli.screen import layout, put, table_of, terminal
 from factorattn.cli.sizes import DEFAULTS, letters_of, read_sizes
-from factorattn.cli.table import terminal
 from factorattn.complexity import evaluate
 from factorattn.complexity.polynomial import NotPolynomial
+from factorattn.contract import parse
 
 __all__ = ["print_cost", "print_list", "print_mechanism"]
+
+LISTED = ("family", "mechanism", "weights", "time", "memory", "causal", "forms")
 
 
 def print_list() -> None:
     """One line for each mechanism, family by family."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("family", "mechanism", "weights", "time", "memory", "causal", "forms"):
-        table.add_column(title, overflow="fold", no_wrap=title == "mechanism")
     functions = sorted(CATALOGUE.values(), key=lambda f: (family(f), f.__name__))
-    for i, f in enumerate(functions):
+    cells: dict[str, list[str]] = {title: [] for title in LISTED}
+    for f in functions:
         record: Mechanism = f.mechanism  # type: ignore[attr-defined]
         forms = [f"{form} (default)" if form == _default_form(f) else form for form in record.forms]
-        cells = (
+        told = (
             family(f),
             f.__name__,
             _weights(f),
@@ -38,9 +38,21 @@ def print_list() -> None:
             record.causal,
             ", ".join(forms),
         )
+        for column, text in zip(cells.values(), told, strict=True):
+            column.append(text)
+    short = [name.removesuffix("_attention") for name in cells["mechanism"]]
+    found = layout(cells, short, "mechanism", ("forms", "memory", "time", "weights", "causal"))
+    if found.short:
+        cells["mechanism"] = short
+    console = terminal(found.width)
+    table = table_of(found.shown, LISTED, console)
+    for i, f in enumerate(functions):
         last = i + 1 == len(functions) or family(functions[i + 1]) != family(f)
-        table.add_row(*map(Text, cells), end_section=last)
-    terminal().print(table)
+        table.add_row(*(Text(cells[title][i]) for title in found.shown), end_section=last)
+    put(console, table)
+    left = [title for title in LISTED if title not in found.shown]
+    if left:
+        put(console, Text(f"{', '.join(left)} left out for want of width: widen the terminal, or show one mechanism"))
 
 
 def print_mechanism(f: Callable) -> None:
@@ -70,21 +82,26 @@ def print_mechanism(f: Callable) -> None:
             (f"memory, {form}", _counted(memory_polynomial, f, form, "bytes in float32")),
         ]
     console = terminal()
-    console.print(Text(f"{f.__name__}{_signature(f)}", style="bold"))
-    console.print(Padding(Text(inspect.cleandoc(inspect.getmodule(f).__doc__ or "")), (1, 0)))
+    put(console, Text(f"{f.__name__}{_signature(f)}", style="bold"))
+    put(console, Padding(Text(inspect.cleandoc(inspect.getmodule(f).__doc__ or "")), (1, 0)))
     grid = Table.grid(padding=(0, 2))
     for key, text in lines:
         grid.add_row(Text(key, style="dim"), Text(text))
-    console.print(grid)
+    put(console, grid)
 
 
 def print_cost(f: Callable, words: list[str], *, as_json: bool) -> None:
     """Count one call and print operations, bytes and the declared formulas' values."""
     options = _options(f, [word for word in words if word.partition("=")[0] in ("causal", "form")])
     sizes = _sizes(f, [word for word in words if word.partition("=")[0] not in ("causal", "form")])
-    counted = cost(f, sizes, **options)
+    try:
+        counted = cost(f, sizes, **options)
+    except ValueError as error:  # here the sizes are the user's
+        raise BadInput(f"{f.__name__}: {error}") from None
     record: Mechanism = f.mechanism  # type: ignore[attr-defined]
     declared = {name: evaluate(formula, sizes) for name, formula in (("time", record.time), ("memory", record.memory))}
+    if options.get("form", _default_form(f)) != _default_form(f):
+        declared = {}  # the formulas are those of the default form
     if as_json:
         from sys import stdout
 
@@ -104,27 +121,25 @@ def _print_counted(f: Callable, sizes: dict, options: dict, counted: Cost, decla
     told = ", ".join(f"{letter} = {size:,}" for letter, size in sizes.items())
     lines = [("operations", f"{counted.flops:,}")]
     lines += [(f"  {kind}", f"{count:,}") for kind, count in counted.by_kind.items()]
-    lines += [
-        ("bytes moved", f"{counted.moved:,}"),
-        ("bytes at the peak", f"{counted.peak:,}"),
-        ("time, declared", f"{declared['time']:,}"),
-        ("memory, declared", f"{declared['memory']:,}"),
-    ]
+    lines += [("bytes moved", f"{counted.moved:,}"), ("bytes at the peak", f"{counted.peak:,}")]
+    lines += [(f"{name}, declared", f"{value:,}") for name, value in declared.items()]
+    of_form = f"({_default_form(f)} form, the default)"
     remarks = {
-        "bytes moved": "read and written, function by function",
-        "bytes at the peak": "held at once beside the inputs",
-        "time, declared": record.time,
-        "memory, declared": f"{record.memory} numbers",
+        "operations": f"{number(counted.flops / 1e9)} GFLOP",
+        "bytes moved": f"{number(counted.moved / MIB)} MiB read and written, function by function",
+        "bytes at the peak": f"{number(counted.peak / MIB)} MiB held at once beside the inputs",
+        "time, declared": f"{record.time} {of_form}",
+        "memory, declared": f"{record.memory} numbers {of_form}",
     }
     console = terminal()
     choice = "".join(f", {name} = {str(value).lower()}" for name, value in options.items())
-    console.print(Text(f"{f.__name__}: {told}{choice}, float32", style="bold"))
+    put(console, Text(f"{f.__name__}: {told}{choice}, float32", style="bold"))
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")
     for key, text in lines:
         grid.add_row(Text(key), Text(text), Text(remarks.get(key, ""), style="dim"))
-    console.print(grid)
+    put(console, grid)
 
 
 def _sizes(f: Callable, words: list[str]) -> dict[str, int]:
@@ -137,6 +152,11 @@ def _sizes(f: Callable, words: list[str]) -> dict[str, int]:
     missing = [letter for letter in letters if letter not in sizes]
     if missing:
         raise BadInput(f"{f.__name__} needs a size for {', '.join(missing)}, e.g. {missing[0]}=64")
+    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    knob = record.knob or ""
+    projected = any(item.optional and item.axes == (knob, "m") for item in parse(record.inputs))
+    if projected and sizes[knob] > sizes["m"]:  # the mechanism makes such a projection itself, from m keys to fewer
+        raise BadInput(f"rank {knob} must be at most the number of keys {sizes['m']}, got {sizes[knob]}")
     return {letter: sizes[letter] for letter in letters}
 
 

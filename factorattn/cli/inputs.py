@@ -16,6 +16,7 @@ __all__ = ["DTYPES", "Input", "embedded", "read_file", "to_cupy"]
 DTYPES = ("float16", "float32", "float64")
 NAMES = ("q", "k", "v")
 LENGTH = 2048
+PICKLE = b"\x80"  # how every pickle since protocol 2 begins; NumPy takes any other file for one too
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
@@ -68,6 +69,8 @@ def read_file(path: Path, n: int | None, dtype: str | None) -> Input:
     BadInput
         If the file cannot be read, or its arrays are not finite floating ones whose shapes agree.
     """
+    if path.is_dir():
+        raise BadInput(f"--input {str(path)!r} is a folder; give a .npz or .safetensors file")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     if path.suffix not in readers:
         raise BadInput(f"--input must be a .npz or .safetensors file, got {path.name!r}")
@@ -133,6 +136,8 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
                 return {name: stored[name] for name in NAMES}
     except _UNREADABLE as error:
         if "pickle" in str(error):
+            if not path.read_bytes()[:1] == PICKLE and not zipfile.is_zipfile(path):
+                raise BadInput(f"{path.name} is no .npz file") from None
             raise BadInput(f"{path.name} holds pickled objects, refused since they can run code; save arrays") from None
         raise BadInput(f"{path.name} is damaged or no .npz file: {error}") from None
 

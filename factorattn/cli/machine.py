@@ -2,10 +2,13 @@
 
 import os
 import platform
+import re
 from importlib.metadata import version
 from typing import Any
 
 __all__ = ["available_memory", "machine"]
+
+_OWNER = re.compile(r"[/\\](numpy|scipy)(?:\.libs)?[/\\]")  # the folder that a wheel keeps its libraries in
 
 
 def machine(namespace: str) -> dict[str, str]:
@@ -53,9 +56,16 @@ def _blas() -> str:
     from threadpoolctl import threadpool_info
 
     def told(library: dict[str, Any]) -> str:
+        """Without where it lies: NumPy and SciPy may each bring the same one."""
         threads = f"{library['num_threads']} threads"
         parts = (library["internal_api"], library.get("version"), library.get("architecture"), threads)
         return " ".join(str(part) for part in parts if part)
 
-    found = [told(library) for library in threadpool_info() if library["user_api"] == "blas"]
-    return ", ".join(sorted(set(found))) or "unknown"
+    owners: dict[str, set[str]] = {}
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            owners.setdefault(told(library), set()).update(_OWNER.findall(library["filepath"]))
+    if len(owners) == 1:
+        return next(iter(owners))
+    named = (f"{text} (of {' and '.join(sorted(who))})" if who else text for text, who in sorted(owners.items()))
+    return ", ".join(named) or "unknown"

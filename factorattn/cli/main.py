@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,15 +12,21 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from factorattn import CATALOGUE, __version__, find
-from factorattn.cli.errors import TERMINATED, BadInput, Commands
+from factorattn.cli.errors import TERMINATED, BadInput, Commands, NothingDone
 from factorattn.cli.output import STDOUT, whole_file
+from factorattn.cli.sizes import read_budget, read_count, read_seed, read_sizes
 
 if TYPE_CHECKING:
     from factorattn.cli.inputs import Input
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(cls=Commands, add_completion=False, help="Attention mechanisms, compared, listed and counted.")
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug gives Python's own traceback
+    help="Attention mechanisms, compared, listed and counted.",
+)
 
 Name = Annotated[str, typer.Argument(help="A mechanism, with or without _attention.", show_default=False)]
 
@@ -77,10 +84,15 @@ def compare(
     sizes: Annotated[
         list[str] | None, typer.Option("--set", help="A knob: r=256 (rank), w=128 (window), g=1 (global).")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="For mechanisms that draw at random.")] = 0,
+    seed: Annotated[
+        int, typer.Option(parser=read_seed, metavar="INTEGER", help="For mechanisms that draw at random.")
+    ] = 0,
     namespace: Annotated[Namespace, typer.Option(help="Where to compute.")] = Namespace.numpy,
     kernels: Annotated[Kernels, typer.Option(help="Compiled kernels, or their references.")] = Kernels.auto,
-    budget: Annotated[float, typer.Option(min=0, help="Leave out what would take more seconds a call.")] = 20.0,
+    budget: Annotated[
+        float,
+        typer.Option(parser=read_budget, metavar="SECONDS", help="Leave out what would take more seconds a call."),
+    ] = 20.0,
     json_file: Annotated[str | None, typer.Option("--json", help='Write all figures; "-" is stdout.')] = None,
     csv_file: Annotated[str | None, typer.Option("--csv", help='Write the table; "-" is stdout.')] = None,
     html_file: Annotated[str | None, typer.Option("--html", help="Write a page with pictures.")] = None,
@@ -126,6 +138,8 @@ def compare(
         from factorattn.cli.table import print_report
 
         print_report(report)
+    if not report.rows:
+        raise NothingDone("nothing was compared: every mechanism was left out")
 
 
 @app.command("list")
@@ -161,20 +175,25 @@ def cost(
 def _find(name: str) -> Callable:
     try:
         return find(name)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    except ValueError:
+        known = {spelling: full for full in CATALOGUE for spelling in (full.removesuffix("_attention"), full)}
+        near = dict.fromkeys(known[word] for word in get_close_matches(name.lower(), known))
+        told = f"did you mean {' or '.join(near)}?" if near else "`factorattn list` shows all"
+        raise BadInput(f"mechanism must be in the catalogue, got {name!r}; {told}") from None
 
 
 def _selected(only: list[str] | None) -> list[str]:
     if not only:
         return list(CATALOGUE)
-    names = [name.strip() for word in only for name in word.split(",")]
+    names = [name.strip() for word in only for name in word.split(",") if name.strip()]
+    if not names:
+        raise BadInput(f"--only names no mechanism, got {','.join(only)!r}")
     return list(dict.fromkeys(_find(name).__name__ for name in names))
 
 
 def _knobs(words: list[str], longest: int) -> dict[str, int]:
     from factorattn.cli.options import knobs
-    from factorattn.cli.sizes import DEFAULTS, read_sizes
+    from factorattn.cli.sizes import DEFAULTS
 
     letters = list(dict.fromkeys(letter for f in CATALOGUE.values() for letter in knobs(f)))
     given = read_sizes(words, letters, f"--set takes {', '.join(letters)}; the other sizes are those of the input")
@@ -183,7 +202,6 @@ def _knobs(words: list[str], longest: int) -> dict[str, int]:
 
 def _input(path: Path | None, n: str | None, dtype: str | None, causal: bool, namespace: str) -> "Input":
     from factorattn.cli import inputs
-    from factorattn.cli.sizes import read_count
 
     length = None if n is None else read_count(n, "--n")
     data = inputs.embedded(length, dtype) if path is None else inputs.read_file(path, length, dtype)

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and whose place is tried before the work is done."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
     Raises
     ------
     BadInput
-        At once, if `path` cannot be written.
+        At once, if `path` cannot be written; at the end, if there is no room for it.
     """
+    text = io.StringIO()  # so that an error of writing is told from an error of the work
     if path == STDOUT:
-        yield sys.stdout
+        yield text
+        sys.stdout.write(text.getvalue())
         return
     target = Path(path)
     if target.is_dir():
@@ -38,13 +41,25 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
             raise PermissionError("it may not be written")
         file = place.open("w", encoding="utf-8", newline="")
     except (OSError, ValueError) as error:
-        raise BadInput(f"{option} {path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise _unwritable(path, option, error) from None
     try:
-        with file:
-            yield file
-        if not in_place:
-            os.replace(place, target)
+        try:
+            yield text
+        except BaseException:
+            file.close()
+            raise
+        try:
+            with file:
+                file.write(text.getvalue())
+            if not in_place:
+                os.replace(place, target)
+        except OSError as error:
+            raise _unwritable(path, option, error) from None
     except BaseException:
         if not in_place:
             place.unlink(missing_ok=True)
         raise
+
+
+def _unwritable(path: str, option: str, error: Exception) -> BadInput:
+    return BadInput(f"{option} {path!r} cannot be written: {getattr(error, 'strerror', None) or error}")

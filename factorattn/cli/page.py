@@ -5,10 +5,13 @@ from html import escape
 from typing import Any
 
 from factorattn.cli import charts
-from factorattn.cli.columns import COLUMNS, kind, notes
+from factorattn.cli.columns import COLUMNS, WORDS, kind, notes
 from factorattn.cli.compare import Report
 
 __all__ = ["page"]
+
+FIRST = ("mechanism", "ms", "error")  # what a narrow screen shows
+ORDERED = sorted(COLUMNS, key=lambda c: FIRST.index(c.title) if c.title in FIRST else len(FIRST))
 
 LIGHT = ("#4059ad", "#c2571a", "#2a7f62", "#a0378b", "#7a6a00", "#b3273d", "#0f7c93", "#5c5c5c")
 DARK = ("#92a8f5", "#f09a5d", "#63c9a2", "#e08ace", "#cdbb4a", "#f0808f", "#5fc6dc", "#b5b5b5")
@@ -29,11 +32,14 @@ h3 { margin: .5rem 0; font-size: 1rem }
 p, li { max-width: 48rem }
 .lead { margin: .25rem 0 1.5rem; color: var(--soft) }
 .scroll { overflow-x: auto; border: 1px solid var(--faint); border-radius: .5rem }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums }
+table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .9rem;
+  font-variant-numeric: tabular-nums }
 th, td { padding: .45rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--faint) }
 thead th { border-top: 0; background: var(--band); vertical-align: bottom }
 td:last-child { white-space: normal; min-width: 9rem }
-tbody tr:hover { background: var(--band) }
+th:first-child, td:first-child { position: sticky; left: 0; z-index: 1; border-right: 1px solid var(--faint) }
+td:first-child { background: var(--paper) }
+tbody tr:hover td { background: var(--band) }
 tr.exact { font-weight: 600 }
 .words { text-align: left }
 th button { all: unset; cursor: pointer; text-decoration: underline dotted var(--soft); text-underline-offset: .25em }
@@ -44,7 +50,8 @@ th[aria-sort=descending] button::after { content: " ▼" }
 figure { margin: 0 }
 figcaption { color: var(--soft); font-size: .9rem }
 svg { width: 100%; max-width: 44rem; height: auto; display: block }
-svg text { font-family: inherit !important }
+svg text { font-family: inherit !important; paint-order: stroke; stroke: var(--paper); stroke-width: 3px;
+  stroke-linejoin: round }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 1rem 0; font-size: .9rem }
 dt { color: var(--soft) }
 dd { margin: 0; overflow-wrap: anywhere }
@@ -63,7 +70,8 @@ for (const button of document.querySelectorAll("th button")) button.onclick = ()
 
 METHOD = """
 <li>Every mechanism is called on the same arrays in the same process, after a warm-up that compiles its kernels.</li>
-<li>Time is the median of repeated calls, with the quartiles; a call of 2 s and more is run once.</li>
+<li>Time is the median of repeated calls, with the quartiles;
+ of a call that takes 2 s and more twice, the smaller time.</li>
 <li>GFLOP and counted memory come from running the same text on arrays that have shapes and no values.
  One multiplication and one addition are two operations.</li>
 <li>Memory is what a call holds at its peak beside its inputs, the output included.</li>
@@ -91,7 +99,7 @@ def page(report: Report) -> str:
             pictures.append(_figure(charts.growth(lines, quantity), f"{title} as the length grows", caption))
     style = STYLE.replace("LIGHT", _series(LIGHT)).replace("DARK", _series(DARK))
     told = "".join(f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in notes(report))
-    columns = "".join(f"<li><b>{escape(c.title)}</b>: {escape(c.about)}</li>" for c in COLUMNS)
+    columns = "".join(f"<li><b>{escape(c.title)}</b>: {escape(c.about)}</li>" for c in ORDERED)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -118,11 +126,11 @@ def page(report: Report) -> str:
 def _table(report: Report) -> str:
     heads = "".join(
         f'<th scope="col"{_words(c.title)}><button title="{escape(c.about)}">{escape(c.title)}</button></th>'
-        for c in COLUMNS
+        for c in ORDERED
     )
     body = ""
     for row in report.rows:
-        cells = ((c.title, c.text(report, row), c.value(report, row)) for c in COLUMNS)
+        cells = ((c.title, c.text(report, row), c.value(report, row)) for c in ORDERED)
         told = "".join(
             f'<td{_words(title)} data-value="{_value(value)}">{escape(text)}</td>' for title, text, value in cells
         )
@@ -136,7 +144,7 @@ def _figure(svg: str, title: str, caption: str) -> str:
 
 
 def _words(title: str) -> str:
-    return ' class="words"' if title in ("mechanism", "weights", "time, declared") else ""
+    return ' class="words"' if title in WORDS else ""
 
 
 def _value(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Sizes on the command line: n=1e6, d=64, w=2^7."""
 
+import math
 import re
 from collections.abc import Container, Iterable
 from decimal import Decimal
@@ -8,8 +9,9 @@ from factorattn.catalogue import Mechanism
 from factorattn.cli.errors import BadInput
 from factorattn.contract import parse
 
-__all__ = ["DEFAULTS", "LARGEST", "letters_of", "read_count", "read_sizes"]
+__all__ = ["DEFAULTS", "LARGEST", "letters_of", "read_budget", "read_count", "read_seed", "read_sizes"]
 
+INPUT = ("n", "m", "d", "e")
 DEFAULTS = {"n": 2048, "d": 64, "r": 256, "w": 128, "g": 1}
 LARGEST = 2**30  # so that n * m, an array's size, stays in 64 bits
 _POWER = re.compile(r"(\d+)(?:\^|\*\*)(\d+)")
@@ -17,8 +19,9 @@ _DECIMAL = re.compile(r"\d[\d_]*(\.\d+)?([eE]\+?\d{1,3})?")
 
 
 def letters_of(record: Mechanism) -> list[str]:
-    """The sizes that a contract names, in the order of their first use."""
-    return list(dict.fromkeys(letter for item in parse(record.inputs) for letter in item.axes))
+    """The sizes that a contract names: those of the input, then the others in the order of their first use."""
+    found = dict.fromkeys(letter for item in parse(record.inputs) for letter in item.axes)
+    return [letter for letter in INPUT if letter in found] + [letter for letter in found if letter not in INPUT]
 
 
 def read_sizes(words: Iterable[str], letters: Container[str], told: str) -> dict[str, int]:
@@ -43,6 +46,24 @@ def read_sizes(words: Iterable[str], letters: Container[str], told: str) -> dict
             raise BadInput(f"size {letter} is given twice")
         sizes[letter] = read_count(text, letter)
     return sizes
+
+
+def read_seed(text: object) -> int:
+    """A seed: an integer from 0 on."""
+    if not re.fullmatch(r"[0-9]{1,18}", str(text)):
+        raise BadInput(f"--seed must be an integer from 0 on, got {str(text)!r}")
+    return int(str(text))
+
+
+def read_budget(text: object) -> float:
+    """Seconds: a positive number."""
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise BadInput(f"--budget must be a number of seconds from 0 on, got {str(text)!r}")
+    return seconds
 
 
 def read_count(text: str, name: str) -> int:

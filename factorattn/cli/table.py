@@ -1,47 +1,41 @@
 """A comparison as a table in the terminal."""
 
-from typing import TYPE_CHECKING
-
-from factorattn.cli.columns import COLUMNS, kind, notes
+from factorattn.cli.columns import COLUMNS, WORDS, kind, notes
 from factorattn.cli.compare import Report
+from factorattn.cli.screen import layout, notes_grid, put, table_of, terminal
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["print_report"]
 
-__all__ = ["print_report", "terminal"]
-
-UNBOUNDED = 190  # where nothing says how wide: a file, a pipe
-
-
-def terminal() -> "Console":
-    """Standard output; of full width where it is no terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=UNBOUNDED)
+LEAST = ("time, declared", "quartiles", "weights", "MiB counted", "GFLOP", "MiB measured", "speed-up")  # go first
 
 
 def print_report(report: Report) -> None:
     """Print the table, and the notes under it."""
-    from rich import box
-    from rich.table import Table
+    told = notes(report)
+    console = terminal()
+    if report.rows:
+        left = _print_table(report)
+        put(console, "")
+        if left:
+            why = f"left out for want of width: {', '.join(left)}"
+            told.append(("columns", f"{why}; a wider terminal or --csv shows them"))
+    put(console, notes_grid(told))
+
+
+def _print_table(report: Report) -> list[str]:
+    """Print it, and tell the columns that had no room."""
     from rich.text import Text
 
-    console = terminal()
-    shown = [column for column in COLUMNS if console.width >= column.wide]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in shown:
-        words = column.title in ("mechanism", "weights", "time, declared")
-        table.add_column(column.title, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    cells = {column.title: [column.text(report, row) for row in report.rows] for column in COLUMNS}
+    short = [name.replace("_attention", "") for name in cells["mechanism"]]
+    found = layout(cells, short, "mechanism", LEAST)
+    if found.short:
+        cells["mechanism"] = short
+    console = terminal(found.width)
+    table = table_of(found.shown, WORDS, console)
     for i, row in enumerate(report.rows):
         last = i + 1 == len(report.rows) or report.rows[i + 1].job.family != row.job.family
         style = "bold" if kind(row) == "exact" else ""
-        table.add_row(*(Text(column.text(report, row)) for column in shown), end_section=last, style=style)
-    console.print(table)
-    told = notes(report)
-    if len(shown) < len(COLUMNS):
-        told.append(("columns", f"{', '.join(c.title for c in COLUMNS if c not in shown)} need a wider terminal"))
-    grid = Table.grid(padding=(0, 2))
-    for key, text in told:
-        grid.add_row(Text(key, style="dim"), Text(text))
-    console.print(grid)
+        table.add_row(*(Text(cells[title][i]) for title in found.shown), end_section=last, style=style)
+    put(console, table)
+    return [title for title in cells if title not in found.shown]

@@ -6,7 +6,7 @@ is the coefficient. Summed over all calls this is the polynomial, in integer ari
 algebra (the idea is J. Gray's, in autoray).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -19,8 +19,8 @@ from factorattn.primitives.softmax_attend import COLS, ROWS
 
 __all__ = ["NotPolynomial", "Polynomial", "memory_polynomial", "prime_sizes", "time_polynomial"]
 
-PRIMES = {"d": 103, "e": 107, "r": 109, "w": 113, "g": 127, "m": 149, "n": 151}
-OTHER_PRIMES = {"d": 131, "e": 137, "r": 139, "w": 157, "g": 163, "m": 167, "n": 173}  # to hold the polynomial against
+PRIMES = (103, 107, 109, 113, 127, 131, 137, 139, 149, 151)
+OTHER_PRIMES = (173, 179, 181, 191, 193, 197, 199, 211, 223, 229)  # to hold the polynomial against
 LENGTHS = ("n", "m")
 TILE = max(CHUNK, COLS, ROWS)  # all three are powers of two
 _LARGEST_CONSTANT = 101  # prime factors of a coefficient lie below, primes of sizes above
@@ -66,11 +66,20 @@ def dominates(a: Monomial, b: Monomial) -> bool:
     return min(slack) >= 0 and sum(slack) >= excess and kept
 
 
-def prime_sizes(f: Callable, primes: Mapping[str, int] = PRIMES) -> dict[str, int]:
-    """A size for each letter of the contract of `f` from which counts can be read back."""
+def prime_sizes(f: Callable, primes: Sequence[int] = PRIMES, large: str | None = None) -> dict[str, int]:
+    """A size for each letter of the contract of `f` from which counts can be read back; `large` is 64 times that."""
+    own = _own_primes(f, primes)
+    sizes = {x: prime * (64 if x == large else 1) for x, prime in own.items()}
+    unit = TILE * sizes.get("w", 1)  # so that tiles and windows fit a whole number of times
+    return {x: size * (unit if x in LENGTHS else 1) for x, size in sizes.items()}
+
+
+def _own_primes(f: Callable, primes: Sequence[int]) -> dict[str, int]:
+    """A prime for each letter, that of n above that of m."""
     letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}  # type: ignore[attr-defined]
-    unit = TILE * (primes["w"] if "w" in letters else 1)  # so that tiles and windows fit a whole number of times
-    return {letter: primes[letter] * (unit if letter in LENGTHS else 1) for letter in sorted(letters)}
+    *most, x, y = primes
+    own = dict(zip(sorted(letters - set(LENGTHS)), most, strict=False))
+    return own | {letter: prime for letter, prime in (("n", max(x, y)), ("m", min(x, y))) if letter in letters}
 
 
 def time_polynomial(f: Callable, **options: Any) -> Polynomial:
@@ -83,48 +92,55 @@ def time_polynomial(f: Callable, **options: Any) -> Polynomial:
     NotPolynomial
         If some count is not a monomial, naming the function that was counted.
     """
-    return _checked(f, options, lambda tally: ((n, times, name) for (name, _, n), times in tally.log.items()))
+    return _checked(f, options, None, lambda tally: ((n, times, name) for (name, _, n), times in tally.log.items()))
 
 
-def memory_polynomial(f: Callable, **options: Any) -> Polynomial:
-    """Bytes that one call of `f` in float32 holds at its peak beside its inputs, as an exact polynomial.
+def memory_polynomial(f: Callable, *, large: str | None = None, **options: Any) -> Polynomial:
+    """Bytes that one call of `f` in float32 holds at its peak beside its inputs, as a polynomial.
 
-    It holds where lengths are large against the other sizes, as they are where attention costs anything.
+    Which arrays are held at the peak depends on which sizes are large. The polynomial is that for lengths n and m far
+    above the other sizes, all of these about equal, except that the letter `large` is 64 times as large as its like.
+    `factorattn.cost` counts the peak at any sizes.
     """
-    return _checked(f, options, lambda tally: ((n, times, "an array") for n, times in tally.held_at_peak.items()))
+    counts = lambda tally: ((n, times, "an array") for n, times in tally.held_at_peak.items())  # noqa: E731
+    return _checked(f, options, large, counts)
 
 
 def _checked(
-    f: Callable, options: Mapping[str, Any], counts: Callable[[Tally], Iterable[tuple[int, int, str]]]
+    f: Callable,
+    options: Mapping[str, Any],
+    large: str | None,
+    counts: Callable[[Tally], Iterable[tuple[int, int, str]]],
 ) -> Polynomial:
     """Read the polynomial at one set of primes and hold it against the count at another."""
-    tally, other = (
-        tally_of(f, prime_sizes(f, primes), dtype="float32", batch=(), options=options)
-        for primes in (PRIMES, OTHER_PRIMES)
-    )
-    polynomial = _polynomial(f, counts(tally))
-    expected, counted = polynomial(prime_sizes(f, OTHER_PRIMES)), sum(n * times for n, times, _ in counts(other))
+    sizes, others = prime_sizes(f, PRIMES, large), prime_sizes(f, OTHER_PRIMES, large)
+    tally, other = (tally_of(f, at, dtype="float32", batch=(), options=options) for at in (sizes, others))
+    polynomial = _polynomial(f, large, counts(tally))
+    expected, counted = polynomial(others), sum(n * times for n, times, _ in counts(other))
     if expected != counted:
         raise NotPolynomial(f"{f.__name__}: {polynomial} gives {expected} at other sizes, where {counted} is counted")
     return polynomial
 
 
-def _polynomial(f: Callable, counts: Iterable[tuple[int, int, str]]) -> Polynomial:
-    sizes, total = prime_sizes(f), Polynomial()
+def _polynomial(f: Callable, large: str | None, counts: Iterable[tuple[int, int, str]]) -> Polynomial:
+    primes, sizes, total = _own_primes(f, PRIMES), prime_sizes(f, PRIMES, large), Polynomial()
     for count, times, name in counts:
         if count * times == 0:
             continue
         monomial, coefficient = [], Fraction(count * times)
         for letter in sorted(sizes, key=lambda x: x not in LENGTHS):  # the lengths first: they contain other primes
             power = 0
-            while coefficient.numerator % PRIMES[letter] == 0:
+            while coefficient.numerator % primes[letter] == 0:
                 coefficient, power = coefficient / sizes[letter], power + 1
-            while coefficient.denominator % PRIMES[letter] == 0:
+            while coefficient.denominator % primes[letter] == 0:
                 coefficient, power = coefficient * sizes[letter], power - 1
             if power:
                 monomial.append((letter, power))
         if not _smooth(coefficient.numerator) or not _smooth(coefficient.denominator):
-            raise NotPolynomial(f"{f.__name__}: {name} counts {count}, no monomial in {', '.join(sizes)}")
+            letters = ", ".join(sizes)
+            raise NotPolynomial(
+                f"{f.__name__}: {name} counts {count}, no monomial in {letters} (tiles may differ): use cost"
+            )
         key = tuple(sorted(monomial))
         total[key] = total.get(key, Fraction(0)) + coefficient
     return total

@@ -76,7 +76,10 @@ def _entries(name: str, kind: str) -> Callable:
         arrays = _arrays(values)
         if name.startswith("logical") and any(a.dtype.kind != "b" for a in arrays):
             raise NotImplementedError(f"counting has no rule for {name} of integers")
-        out = xp.array(_shape(arrays), np.dtype(bool) if kind == "select" else _dtype(values))
+        dtype = np.dtype(bool) if kind == "select" else _dtype(values)
+        if dtype.kind in "bi" and name != "pow" and (kind == "transcendental" or name == "divide"):
+            dtype = np.dtype(np.float64)
+        out = xp.array(_shape(arrays), dtype)
         counts = () if kind == "select" else (out.size,)
         xp.tally.add(name, kind, counts, sum(a.nbytes for a in arrays) + out.nbytes)
         return out
@@ -100,6 +103,8 @@ def _reduce(name: str) -> Callable:
             raise ValueError(f"{name} of no entries is not defined, got shape {x.shape}")
         shape = tuple(1 if i in axes else length for i, length in enumerate(x.shape) if keepdims or i not in axes)
         default = xp.bool if boolean else _sum_dtype(x) if name in ("sum", "prod") else x.dtype
+        if name == "mean" and x.dtype.kind in "bi":
+            default = xp.float64
         out = xp.array(shape, default if dtype is None else dtype)
         xp.tally.add(name, "select" if boolean else "reduce", () if boolean else (x.size,), x.nbytes + out.nbytes)
         return out
@@ -148,6 +153,8 @@ def _asked(view: Callable) -> Callable:
 def _reshaped(x, shape, *, copy=None):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     known = math.prod(length for length in shape if length != -1)
+    if -1 in shape and known == 0:
+        raise ValueError(f"cannot reshape {x.shape} into {shape}: -1 could be anything")
     shape = tuple(x.size // max(known, 1) if length == -1 else length for length in shape)
     if math.prod(shape) != x.size:
         raise ValueError(f"cannot reshape {x.shape} into {shape}")
@@ -178,6 +185,8 @@ def _joined(name: str) -> Callable:
 
 
 def _take(xp, x, indices, /, *, axis):
+    if indices.ndim != 1:
+        raise ValueError(f"take: indices must have one axis, got shape {indices.shape}")
     shape = list(x.shape)
     shape[normalize_axis_index(axis, x.ndim)] = indices.size
     out = xp.array(tuple(shape), x.dtype)

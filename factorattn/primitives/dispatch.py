@@ -9,7 +9,7 @@ Only that exception leads back to the reference; any other is a bug and propagat
 """
 
 import importlib
-import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -44,7 +44,7 @@ _MODES = {"auto": "auto", "off": "off", "require": "require"}
 
 
 def kernels(mode: str) -> AbstractContextManager[list[Choice]]:
-    """Choose for a ``with`` block whether primitives may use their kernels.
+    """Choose for a ``with`` block whether primitives may use their kernels; threads begun inside it choose anew.
 
     Parameters
     ----------
@@ -100,10 +100,12 @@ def primitive(**siblings: str) -> Callable[[Callable], Callable]:
                 return None, f"no kernel for {namespace} arrays"
             try:
                 return getattr(importlib.import_module(f"{package}.{siblings[namespace]}"), name), ""
-            except ModuleNotFoundError as error:
-                if error.name not in ("numba", "cupy"):
+            except ImportError as error:
+                library = (error.name or "").partition(".")[0]
+                if library not in ("numba", "cupy") or sys.modules.get(library):  # there, so the kernel is at fault
                     raise
-                return None, f"{error.name} is not installed"
+                missing = isinstance(error, ModuleNotFoundError)
+                return None, f"{library} is not installed" if missing else f"{library} cannot be imported: {error}"
 
         @wraps(reference)
         def call(*args: Any, **options: Any) -> Any:

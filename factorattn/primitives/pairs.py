@@ -57,7 +57,8 @@ def weigh(weights: Any, v: Any, *, guarded: bool, xp: Any) -> Any:
     """The sum over keys of weights (..., n, m) times v (..., m, e).
 
     `guarded` says that some weights are zero because their pair is not seen. A value that is NaN or infinite then
-    reaches only the rows that do weigh it (which become NaN): 0 * NaN must not carry it to the others.
+    reaches only the rows that do weigh it: 0 * NaN must not carry it to the others. Those rows become NaN as a whole; a
+    kernel may keep to the entries that hold it.
     """
     if not guarded:
         return weights @ v

@@ -34,7 +34,10 @@ def run_on_threads(work: Callable, *args: Any, at_most: int, keep: Any) -> None:
     tasks: list[Future] = []
     try:
         for _ in range(min(at_most, get_num_threads()) - 1):
-            tasks.append(_pool(os.getpid()).submit(_run, work, args, keep))  # a forked child has no threads yet
+            try:
+                tasks.append(_pool(os.getpid()).submit(_run, work, args, keep))  # a forked child has no threads yet
+            except RuntimeError:  # the interpreter is ending: no more threads, but the caller draws all tickets itself
+                break
         work(*args)
     finally:
         _settle(tasks)

@@ -74,13 +74,15 @@ class Case:
         items = (item for item in parse(self.record.inputs) if item.kind == "array" and letter in item.axes)
         return {item.name: item.axes.index(letter) - len(item.axes) for item in items}
 
-    def close(self, got: np.ndarray, want: np.ndarray, what: str, *, dtype: Any = np.float64) -> None:
-        """Hold two results against each other, up to rounding in `dtype`."""
+    def close(
+        self, got: np.ndarray, want: np.ndarray, what: str, *, dtype: Any = np.float64, extra: float = 0.0
+    ) -> None:
+        """Hold two results against each other, up to rounding in `dtype` and a relative `extra`."""
         if got.shape != want.shape:
             raise AssertionError(f"{self}: {what}: shape {got.shape}, expected {want.shape}")
         scale = np.max(np.abs(want), initial=0.0) or 1.0
         error = np.max(np.abs(got.astype(np.float64) - want), initial=0.0) / scale
-        allowed = ROUNDING(dtype, max(self.sizes["n"], self.sizes["m"]))
+        allowed = ROUNDING(dtype, max(self.sizes["n"], self.sizes["m"])) + extra
         if not error <= allowed:
             raise AssertionError(f"{self}: {what}: relative error {error:.2e}, rounding explains {allowed:.2e}")
 

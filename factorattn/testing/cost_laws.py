@@ -1,12 +1,14 @@
 """Laws of cost: what a record declares is what its text does. They need no arrays with values."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from factorattn.complexity.cost import cost
 from factorattn.complexity.formula import monomials
-from factorattn.complexity.polynomial import Polynomial, memory_polynomial, time_polynomial
+from factorattn.complexity.polynomial import NotPolynomial, Polynomial, memory_polynomial, time_polynomial
+from factorattn.contract import parse
 from factorattn.interpret.counting import counting
 from factorattn.testing.case import Case
 
@@ -19,8 +21,13 @@ def declared_time_is_counted(f: Callable) -> None:
 
 
 def declared_memory_is_counted(f: Callable) -> None:
-    """The same of the memory held beside the inputs."""
-    _same_growth(f, "memory", f.mechanism.memory, memory_polynomial(f))  # type: ignore[attr-defined]
+    """The same of the memory held beside the inputs, whichever of the sizes is large against the others."""
+    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}  # type: ignore[attr-defined]
+    held = Polynomial()
+    for large in (None, *sorted(letters)):
+        with suppress(NotPolynomial):  # tiles need not fit a size that is 64 times as large
+            held.update(memory_polynomial(f, large=large))
+    _same_growth(f, "memory", f.mechanism.memory, held)  # type: ignore[attr-defined]
 
 
 def _same_growth(f: Callable, what: str, formula: str, counted: Polynomial) -> None:

@@ -28,7 +28,8 @@ def test_a_file_that_does_not_exist(refused, tmp_path):
 
 def test_a_folder_in_place_of_a_file(refused, tmp_path):
     (tmp_path / "folder.npz").mkdir()
-    assert "is not a file" in refused(tmp_path / "folder.npz")
+    assert "folder.npz' is a folder" in refused(tmp_path / "folder.npz")
+    assert refused(".") == "--input '.' is a folder; give a .npz or .safetensors file"
 
 
 def test_a_suffix_that_is_not_known(refused, tmp_path):
@@ -99,6 +100,11 @@ def test_a_pickle_named_npz_is_refused_unread(refused, tmp_path):
     assert "pickled objects" in refused(tmp_path / "a.npz")
 
 
+def test_a_text_named_npz(refused, tmp_path):
+    (tmp_path / "a.npz").write_text("q k v")
+    assert refused(tmp_path / "a.npz") == "a.npz is no .npz file"
+
+
 def test_a_single_array_named_npz(refused, tmp_path, qkv):
     with (tmp_path / "a.npz").open("wb") as file:
         np.save(file, qkv["q"])
@@ -147,6 +153,27 @@ def test_a_mechanism_that_is_not_there_and_which_may_be_meant(refusal, command):
     assert "got 'softmx'; did you mean softmax_attention" in refusal(*command, "softmx")
 
 
+def test_a_mechanism_that_is_like_none(refusal):
+    told = refusal("compare", "--only", "zzzzz")
+    assert told == "mechanism must be in the catalogue, got 'zzzzz'; `factorattn list` shows all"
+
+
+def test_only_without_a_name(refusal):
+    assert refusal("compare", "--only", ",") == "--only names no mechanism, got ','"
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "x", ""])
+def test_options_that_are_no_numbers(refusal, value):
+    told = refusal("compare", f"--budget={value}")
+    assert told == f"--budget must be a number of seconds from 0 on, got {value!r}"
+    assert refusal("compare", f"--seed={value}") == f"--seed must be an integer from 0 on, got {value!r}"
+
+
+def test_a_dtype_that_there_is_not(refusal):
+    told = refusal("compare", "--dtype", "int8")
+    assert told.startswith("--dtype: 'int8' is not one of 'float16', 'float32', 'float64'")
+
+
 @pytest.mark.parametrize(
     ("word", "told"),
     [
@@ -171,7 +198,7 @@ def test_a_knob_given_twice(refusal):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["w=3"], "unknown size 'w' in 'w=3'; softmax_attention has n, d, m, e"),
+        (["w=3"], "unknown size 'w' in 'w=3'; softmax_attention has n, m, d, e"),
         (["n=1e6", "n=2"], "size n is given twice"),
         (["n=0.5"], "n must be a positive integer"),
         (["causal=maybe"], "causal must be true or false, got 'maybe'"),
@@ -181,6 +208,17 @@ def test_a_knob_given_twice(refusal):
 )
 def test_a_cost_that_cannot_be_counted(refusal, words, told):
     assert told in refusal("cost", "softmax", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("longformer n=10 g=100", "global_tokens must be distinct integers in 0 .. 9, got 100 positions"),
+        ("linformer n=10 r=100", "rank r must be at most the number of keys 10, got 100"),
+    ],
+)
+def test_a_cost_of_sizes_that_the_mechanism_refuses(refusal, words, told):
+    assert refusal("cost", *words.split()).endswith(told)
 
 
 def test_the_cost_of_a_causal_form_that_there_is_not(refusal):

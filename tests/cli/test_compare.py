@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from factorattn import CATALOGUE, cost, performer_attention, softmax_attention
+from factorattn.cli.machine import _blas
 from factorattn.testing.tolerance import ROUNDING
 
 SMALL = ("--n", "64", "--kernels", "off")
@@ -15,8 +16,9 @@ SMALL = ("--n", "64", "--kernels", "off")
 
 def as_json(call, *words):
     result = call("compare", "--json", "-", "--kernels", "off", *words)
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
+    found = json.loads(result.stdout)
+    assert result.exit_code == (0 if found["rows"] else 1), result.stderr
+    return found
 
 
 def test_the_table_has_every_mechanism_and_both_forms_of_exact_attention(call):
@@ -30,11 +32,34 @@ def test_the_table_has_every_mechanism_and_both_forms_of_exact_attention(call):
         assert told in result.stdout
 
 
-def test_a_narrow_terminal_is_told_which_columns_are_missing(call, monkeypatch):
-    monkeypatch.setattr("factorattn.cli.table.UNBOUNDED", 90)
-    result = call("compare", *SMALL, "--only", "linear")
-    assert max(map(len, result.stdout.splitlines())) <= 90
-    assert "need a wider terminal" in result.stdout
+def test_nothing_compared_is_said_without_an_empty_table(call):
+    result = call("compare", *SMALL, "--only", "longformer", "--set", "g=100")
+    assert result.exit_code == 1
+    assert result.stderr == "factorattn: nothing was compared: every mechanism was left out\n"
+    assert "global_tokens must be distinct integers in 0 .. 63, got 100 positions" in result.stdout
+    assert "speed-up" not in result.stdout
+
+
+def test_the_notes_say_what_the_figures_are_relative_to(call):
+    out = " ".join(call("compare", *SMALL, "--only", "linear").stdout.split())
+    assert "over softmax_attention in its default form" in out
+    assert "linear_attention: other weights by design, its distance is not an error" in out
+    assert "counted: the reference text, function by function; a kernel may hold less" in out
+    assert "(0." not in out
+
+
+def test_a_library_of_linear_algebra_is_told_once_and_two_are_told_apart(monkeypatch):
+    def told(*libraries):
+        found = [
+            {"user_api": "blas", "internal_api": "openblas", "version": version, "num_threads": 2, "filepath": path}
+            for version, path in libraries
+        ]
+        monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: found)
+        return _blas()
+
+    ours, theirs = "/lib/numpy.libs/libopenblas.so", "/lib/scipy.libs/libopenblas.so"
+    assert told(("0.3", ours), ("0.3", theirs)) == "openblas 0.3 2 threads"
+    assert told(("0.3", ours), ("0.4", theirs)) == "openblas 0.3 2 threads (of numpy), openblas 0.4 2 threads (of scipy)"
 
 
 def test_json_on_stdout_is_all_there_is_and_has_a_number_for_everything(call):

@@ -1,6 +1,7 @@
 """list, show and cost."""
 
 import json
+import re
 
 import pytest
 
@@ -41,7 +42,25 @@ def test_cost_counts_at_the_sizes_given_and_fills_in_the_others(call):
     counted = cost(softmax_attention, sizes, causal=True, form="dense")
     assert found["sizes"] == sizes
     assert (found["flops"], found["by_kind"], found["moved"], found["peak"]) == counted
+    assert "declared_time" not in found  # it is that of the online form
+
+
+def test_the_declared_formula_is_that_of_the_default_form(call):
+    found = json.loads(call("cost", "softmax", "n=2^20", "d=64", "--json").stdout)
     assert found["declared_time"] == 2 * 2**40 * 64
+    assert "n*m*d + n*m*e (online form, the default)" in call("cost", "softmax").stdout
+    assert "declared" not in call("cost", "softmax", "form=dense").stdout
+
+
+def test_sizes_of_the_input_come_first(call):
+    assert list(json.loads(call("cost", "longformer", "m=64", "n=64", "--json").stdout)["sizes"])[:2] == ["n", "d"]
+    assert list(json.loads(call("cost", "linformer", "--json").stdout)["sizes"]) == ["n", "m", "d", "e", "r"]
+
+
+def test_large_counts_are_told_in_units_too(call):
+    out = call("cost", "softmax", "n=2^20", "form=dense").stdout
+    assert re.search(r"operations +[\d,]+  2\.\de5 GFLOP", out)
+    assert re.search(r"bytes at the peak +[\d,]+  \S+ MiB", out)
 
 
 def test_cost_prints_operations_by_kind_and_bytes(call):

@@ -55,9 +55,18 @@ def test_a_short_call_is_repeated_and_its_quartiles_enclose_its_median():
     assert 0 <= timing.low <= timing.median <= timing.high
 
 
-def test_a_long_call_is_not_run_again():
-    timing = repeat(lambda: pytest.fail("was run"), lambda: None, first=measure.SLOW, seconds=9.0)
-    assert timing == (measure.SLOW, measure.SLOW, measure.SLOW, 1)
+@pytest.mark.parametrize(("again", "least"), [(5.0, 3.0), (2.5, 2.5)])
+def test_of_a_call_that_is_long_twice_the_smaller_time_counts(monkeypatch, again, least):
+    runs = iter([again])
+    monkeypatch.setattr(measure, "timed", lambda call, wait: (None, next(runs)))
+    assert repeat(lambda: None, lambda: None, first=3.0, seconds=9.0) == (least, least, least, 1)
+
+
+def test_a_call_that_was_long_by_accident_is_repeated(monkeypatch):
+    runs = iter([0.5, 0.5, 0.25, 0.5])
+    monkeypatch.setattr(measure, "timed", lambda call, wait: (None, next(runs)))
+    timing = repeat(lambda: None, lambda: None, first=3.0, seconds=1.0)
+    assert (timing.median, timing.repeats) == (0.5, 3)
 
 
 def test_a_call_is_timed_until_its_work_is_done():

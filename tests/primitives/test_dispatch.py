@@ -145,6 +145,14 @@ def test_a_numba_that_is_there_but_broken_is_a_bug_and_propagates(make):
         double(np.asarray(3.0))
 
 
+def test_a_numba_that_refuses_this_numpy_is_told_and_not_used(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    double = make(imports="raise ImportError('Numba needs NumPy 2.4 or less', name='numba')")
+    with kernels("auto") as log:
+        double(np.asarray(3.0))
+    assert log[0].why == "numba cannot be imported: Numba needs NumPy 2.4 or less"
+
+
 def test_the_library_works_without_numba(monkeypatch):
     for name in [name for name in sys.modules if name.endswith("_numba") and name.startswith("factorattn.")]:
         monkeypatch.delitem(sys.modules, name)

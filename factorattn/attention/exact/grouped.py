@@ -18,7 +18,7 @@ INPUTS = "q: ... h n d, k: ... g m d, v: ... g m e"
 def check_grouped(q: Any, k: Any, v: Any) -> tuple[Any, dict[str, int]]:
     """The contract of `softmax_attention` where axis -3 is heads."""
     xp, size = check(INPUTS, q=q, k=k, v=v)
-    if size["h"] % size["g"]:
+    if size["g"] == 0 or size["h"] % size["g"]:
         raise ValueError(f"the {size['g']} heads of k and v must divide the {size['h']} heads of q (axis -3)")
     return xp, size
 
@@ -42,4 +42,5 @@ def split_heads(q: Any, k: Any, v: Any, mask: Any | None, bias: Any | None, *, x
 
 def join_heads(x: Any, trailing: int, *, xp: Any) -> Any:
     """Undo the split in an array (..., g, h/g, *trailing axes): (..., h, *trailing axes)."""
-    return xp.reshape(x, (*x.shape[: -2 - trailing], -1, *x.shape[x.ndim - trailing :]))
+    first = x.ndim - trailing - 2
+    return xp.reshape(x, (*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :]))

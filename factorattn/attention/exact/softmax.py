@@ -84,7 +84,8 @@ def softmax_attention(
     o : array, shape (..., n, e), result dtype of the inputs
         Zeros in rows that may attend to no key.
     lse : array, shape (..., n)
-        Only if `return_lse`. Natural logarithm; -inf in rows that may attend to no key.
+        Only if `return_lse`, in the precision of the computation (float32 at least). Natural logarithm; -inf in rows
+        that may attend to no key.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def softmax_attention(
     if grouped:
         o, lse = join_heads(o, 2, xp=xp), join_heads(lse, 1, xp=xp)  # (..., h, n, e), (..., h, n)
     o = xp.astype(o, dtype, copy=False)
-    return (o, xp.astype(lse, dtype, copy=False)) if return_lse else o
+    return (o, lse) if return_lse else o
 
 
 def _dense(q, k, v, *, scale, softcap, bias, mask, band, xp):

@@ -26,7 +26,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
     inputs=INPUTS,
     forms=("parallel", "chunked", "recurrent"),
     time="n*r*d + m*r*d + n*r*e + m*r*e",
-    memory="n*e + m*r + n*r",
+    memory="n*d + m*d + n*r + m*r + n*e",
     causal="option",
     mask=False,
     normalised=True,
@@ -84,6 +84,9 @@ def performer_attention(
 
     Notes
     -----
+    The estimate is of use while scale |q|^2 and scale |k|^2 are moderate: its relative variance grows as their
+    exponential. Far beyond, all estimated weights of a row may vanish, and the row is then zero.
+
     The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales
     are kept per key and only their maximum over the keys seen is subtracted. float16 and bfloat16 inputs are computed
     in float32.
@@ -96,12 +99,14 @@ def performer_attention(
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
     phi = choose(FEATURES, features=features)
     scale = scale_of(scale, size["d"]) if scale is None else positive(scale=scale)
-    if omega is None:
-        drawn = orthogonal_gaussian(size.get("r", _default_rank(size["d"])), size["d"], rng=rng)
-        omega = xp.asarray(drawn, dtype=q.dtype, device=q.device)
-    elif rng is not None:
+    given = (q, k, v) if omega is None else (q, k, v, omega)
+    dtype, (q, k, v, *drawn) = working_precision(*given, xp=xp)
+    if omega is not None and rng is not None:
         raise ValueError("rng must be None where omega is given: nothing is left to draw")
-    dtype, (q, k, v, omega) = working_precision(q, k, v, omega, xp=xp)
+    if omega is None:
+        directions = orthogonal_gaussian(size.get("r", _default_rank(size["d"])), size["d"], rng=rng)
+        drawn = [xp.asarray(directions, dtype=q.dtype, device=q.device)]
+    (omega,) = drawn
     f, _ = phi(q * scale**0.5, omega, xp=xp)  # (..., n, r); its log scale cancels in the quotient
     g, log_scale = phi(k * scale**0.5, omega, xp=xp)  # (..., m, r), (..., m, 1)
     o = kernel_attend(f, g, v, log_scale=log_scale, causal=flag(causal=causal), form=form, xp=xp)

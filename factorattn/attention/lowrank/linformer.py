@@ -84,14 +84,14 @@ def linformer_attention(
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, e=e, f=f, rank=rank)
     attend = choose(FORMS, form=form)
+    if e is None and f is not None:
+        raise ValueError("f was given without e; give e too (f is by default the same as e)")
+    given = [x for x in (q, k, v, e, f) if x is not None]
+    dtype, (q, k, v, *maps) = working_precision(*given, xp=xp)
     if e is None:
-        if f is not None:
-            raise ValueError("f was given without e; give e too (f is by default the same as e)")
         means = segment_means(size.get("r", max(1, min(size["m"], 256))), size["m"])
-        e = xp.asarray(means, dtype=k.dtype, device=k.device)
-    if f is None:
-        f = e
-    dtype, (q, k, v, e, f) = working_precision(q, k, v, e, f, xp=xp)
+        maps = [xp.asarray(means, dtype=k.dtype, device=k.device)]
+    e, f = maps[0], maps[-1]
     scale = scale_of(scale, size["d"])
     keys, values = e @ k, f @ v  # (..., r, d), (..., r, e)
     o, _ = attend(q, keys, values, scale=scale, softcap=None, bias=None, mask=None, band=(None, None), xp=xp)

@@ -23,7 +23,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank = r"
     inputs=INPUTS,
     forms=("svd", "projection"),
     time="n*m*d + n*m**2 + m**3 + m*r*e + n*r*e",
-    memory="n*m",
+    memory="n*m + m**2",
     causal="never",
     mask=True,
     normalised=False,
@@ -75,9 +75,10 @@ def lowrank_attention(
 
     Notes
     -----
-    Needs the ``linalg`` extension of the array API. A singular vector holds weights of all times: there is no causal
-    form. Singular vectors mix all pairs: NaN or infinity in a value that any query sees reaches every row, and in a
-    query or key it makes the decomposition fail. float16 and bfloat16 inputs are computed in float32.
+    Time is declared for n >= m; for n < m the two change places. Needs the ``linalg`` extension of the array API. A
+    singular vector holds weights of all times: there is no causal form. Singular vectors mix all pairs: NaN or infinity
+    in a value that any query sees reaches every row, and in a query or key it makes the decomposition fail. float16
+    and bfloat16 inputs are computed in float32.
 
     References
     ----------

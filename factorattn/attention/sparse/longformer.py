@@ -6,6 +6,7 @@ Rows of the global tokens may have projections of their own (q_global, k_global,
 projections for global attention").
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def longformer_attention(
     own = [x if own is None else own for x, own in ((q, q_global), (k, k_global), (v, v_global))]
     dtype, (q, k, v, *own) = working_precision(q, k, v, *own, xp=xp)
     scale = scale_of(scale, size["d"])
-    picks = list(global_tokens)
+    picks = [operator.index(pick) for pick in global_tokens]
     o = attend(q, k, v, own, picks, window=size["w"], causal=flag(causal=causal), scale=scale, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
