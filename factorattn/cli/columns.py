@@ -10,7 +10,7 @@ from factorattn.cli.job import EXACT, Row
 __all__ = ["COLUMNS", "WORDS", "Column", "kind", "notes", "number"]
 
 MIB = 2**20
-WORDS = ("mechanism", "weights", "time, declared")  # titles of columns that hold no figures
+WORDS = ("mechanism", "weights", "declared time")  # titles of columns that hold no figures
 
 
 class Column(NamedTuple):
@@ -84,7 +84,7 @@ COLUMNS = (
     ),
     Column("error", _error, lambda _, row: row.error, "relative to exact attention in float64, for each head"),
     Column(
-        "time, declared",
+        "declared time",
         lambda _, row: row.job.record.time,
         lambda _, row: row.job.record.time,
         "leading operations of the default form",

@@ -6,7 +6,7 @@ from factorattn.cli.screen import layout, notes_grid, put, table_of, terminal
 
 __all__ = ["print_report"]
 
-LEAST = ("time, declared", "quartiles", "weights", "MiB counted", "GFLOP", "MiB measured", "speed-up")  # go first
+LEAST = ("declared time", "quartiles", "weights", "MiB counted", "GFLOP", "MiB measured", "speed-up")  # go first
 
 
 def print_report(report: Report) -> None:

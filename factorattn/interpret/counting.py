@@ -19,7 +19,27 @@ import numpy as np
 
 from factorattn.interpret import counting_rules
 
-__all__ = ["Array", "CountingNamespace", "NeedsValues", "Tally", "counting"]
+__all__ = ["OPERATORS", "Array", "CountingNamespace", "NeedsValues", "Tally", "counting"]
+
+OPERATORS = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
 
 
 class NeedsValues(TypeError):
@@ -155,7 +175,7 @@ def _operator(name: str, swapped: bool = False) -> Any:
     return method
 
 
-for _dunder, _name in counting_rules.OPERATORS.items():
+for _dunder, _name in OPERATORS.items():
     setattr(Array, f"__{_dunder}__", _operator(_name))
     setattr(Array, f"__r{_dunder}__", _operator(_name, swapped=True))
 for _dunder, _name in {"neg": "negative", "invert": "logical_not", "abs": "abs", "pos": "positive"}.items():

@@ -153,27 +153,6 @@ def test_a_mechanism_that_is_not_there_and_which_may_be_meant(refusal, command):
     assert "got 'softmx'; did you mean softmax_attention" in refusal(*command, "softmx")
 
 
-def test_a_mechanism_that_is_like_none(refusal):
-    told = refusal("compare", "--only", "zzzzz")
-    assert told == "mechanism must be in the catalogue, got 'zzzzz'; `factorattn list` shows all"
-
-
-def test_only_without_a_name(refusal):
-    assert refusal("compare", "--only", ",") == "--only names no mechanism, got ','"
-
-
-@pytest.mark.parametrize("value", ["nan", "-1", "x", ""])
-def test_options_that_are_no_numbers(refusal, value):
-    told = refusal("compare", f"--budget={value}")
-    assert told == f"--budget must be a number of seconds from 0 on, got {value!r}"
-    assert refusal("compare", f"--seed={value}") == f"--seed must be an integer from 0 on, got {value!r}"
-
-
-def test_a_dtype_that_there_is_not(refusal):
-    told = refusal("compare", "--dtype", "int8")
-    assert told.startswith("--dtype: 'int8' is not one of 'float16', 'float32', 'float64'")
-
-
 @pytest.mark.parametrize(
     ("word", "told"),
     [

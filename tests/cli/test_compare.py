@@ -58,8 +58,8 @@ def test_a_library_of_linear_algebra_is_told_once_and_two_are_told_apart(monkeyp
         return _blas()
 
     ours, theirs = "/lib/numpy.libs/libopenblas.so", "/lib/scipy.libs/libopenblas.so"
-    assert told(("0.3", ours), ("0.3", theirs)) == "openblas 0.3 2 threads"
-    assert told(("0.3", ours), ("0.4", theirs)) == "openblas 0.3 2 threads (of numpy), openblas 0.4 2 threads (of scipy)"
+    assert told(("3", ours), ("3", theirs)) == "openblas 3 2 threads"
+    assert told(("3", ours), ("4", theirs)) == "openblas 3 2 threads (of numpy), openblas 4 2 threads (of scipy)"
 
 
 def test_json_on_stdout_is_all_there_is_and_has_a_number_for_everything(call):

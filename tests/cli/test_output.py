@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from factorattn import CATALOGUE
+from factorattn.cli.charts import growth
+from factorattn.cli.growth import Growth
+from factorattn.cli.job import Job
 from factorattn.cli.output import whole_file
 
 SMALL = ("--n", "64", "--kernels", "off")
@@ -77,6 +80,36 @@ def test_pictures_take_their_colours_from_the_page(page):
     drawn = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert "var(--series-0)" in drawn
     assert not re.search(r"#0[1-4]0[1-4]", drawn)
+
+
+def test_the_page_has_name_time_and_error_first_and_the_name_stays_in_sight(page):
+    assert re.findall(r"<button[^>]*>(.*?)</button>", page)[:3] == ["mechanism", "ms", "error"]
+    assert re.search(r"td:first-child \{ position: sticky; left: 0", page)
+
+
+def test_lines_that_lie_upon_each_other_and_members_of_a_family_are_told_apart():
+    dense, online, low = (
+        Job(name, form)
+        for name, form in (
+            ("softmax_attention", "dense"),
+            ("softmax_attention", "online"),
+            ("lowrank_attention", "dense"),
+        )
+    )
+    lines = [Growth(dense, (1, 2, 4), peak=(1, 2, 4)), Growth(online, (1, 2, 4), peak=(10, 20, 40))]
+    lines.append(Growth(low, (1, 2, 4), peak=(1, 2, 4)))
+    drawn = growth(lines, "peak")
+    assert len(set(re.findall(r"stroke-dasharray: ([\d.,]+)", drawn)) - {"0.8"}) == 2  # one a member, one seen through
+    assert "stroke-width: 2.8" in drawn  # the line under the other
+
+
+@pytest.mark.parametrize(("largest", "powers"), [(1e3, False), (1e9, True)])
+def test_ticks_of_an_axis_are_all_written_in_one_way(largest, powers):
+    lines = [Growth(Job("linear_attention", "dense"), (1, 2), flops=(1e9, largest * 1e9))]
+    ticks = re.findall(r"<text[^>]*>([^<]*)</text>", growth(lines, "flops").partition("matplotlib.axis_2")[2])
+    decades = [tick for tick in ticks if re.fullmatch(r"10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|[\d.,]+", tick)]
+    assert len(decades) > 2
+    assert all(bool(re.search(r"10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]", tick)) == powers for tick in decades)
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path):

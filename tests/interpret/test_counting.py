@@ -8,8 +8,8 @@ import array_api_compat.numpy as xnp
 import numpy as np
 import pytest
 
-from factorattn.interpret.counting import Array, NeedsValues, counting
-from factorattn.interpret.counting_rules import FUNCTIONS, LINALG, OPERATORS
+from factorattn.interpret.counting import OPERATORS, Array, NeedsValues, counting
+from factorattn.interpret.counting_rules import FUNCTIONS, LINALG
 
 INPUTS = {
     "x": ((3, 4), "float32"),

@@ -84,7 +84,7 @@ def performer_attention(
 
     Notes
     -----
-    The estimate is of use while scale |q|^2 and scale |k|^2 are moderate: its relative variance grows as their
+    The estimate is of use while ``scale |q|^2`` and ``scale |k|^2`` are moderate: its relative variance grows as their
     exponential. Far beyond, all estimated weights of a row may vanish, and the row is then zero.
 
     The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales
