@@ -55,6 +55,7 @@ svg text { font-family: inherit !important; paint-order: stroke; stroke: var(--p
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 1rem 0; font-size: .9rem }
 dt { color: var(--soft) }
 dd { margin: 0; overflow-wrap: anywhere }
+@media (max-width: 40rem) { table { font-size: .75rem } th, td { padding: .4rem .3rem } }
 """
 
 SCRIPT = """
