@@ -201,3 +201,20 @@ def test_bfloat16_is_read_as_the_float32_of_the_same_value(call, npz, tmp_path, 
 def test_values_of_zero_have_no_relative_error_and_json_says_null(call, npz, qkv):
     qkv["v"][:] = 0
     assert {row["error"] for row in as_json(call, "--input", npz(**qkv))["rows"]} == {None}
+
+
+def test_a_wrong_kernel_is_seen_since_the_truth_comes_from_no_kernel(call, monkeypatch):
+    from factorattn.primitives import softmax_attend_numba as module
+
+    right = module.softmax_attend
+
+    def wrong(*arrays, **options):
+        o, lse = right(*arrays, **options)
+        return 2 * o, lse
+
+    wrong.__module__ = right.__module__
+    monkeypatch.setattr(module, "softmax_attend", wrong)
+    result = call("compare", "--json", "-", "--n", "64", "--only", "softmax")
+    errors = {row["form"]: max(np.ravel(row["errors"])) for row in json.loads(result.stdout)["rows"]}
+    assert errors["dense"] <= ROUNDING(np.float32, 64)
+    assert abs(errors["online"] - 1) <= ROUNDING(np.float32, 64)  # twice the truth is off by the whole of it
