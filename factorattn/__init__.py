@@ -15,6 +15,7 @@ Start with `softmax_attention`, then ``docs/architecture.md``.
 
 from factorattn.attention import (
     CATALOGUE,
+    find,
     linear_attention,
     linformer_attention,
     longformer_attention,
@@ -23,7 +24,7 @@ from factorattn.attention import (
     softmax_attention,
     window_attention,
 )
-from factorattn.catalogue import Mechanism, family, find, mechanism
+from factorattn.catalogue import Mechanism, family, mechanism
 from factorattn.complexity import Cost, cost, memory_polynomial, time_polynomial
 from factorattn.interpret.counting import NeedsValues, counting
 from factorattn.primitives.dispatch import Unsupported, explain, kernels

@@ -3,12 +3,11 @@
 Every field is checked by a test or generates something (law tests, documentation, command line, cost reports).
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Mechanism", "family", "find", "mechanism"]
+__all__ = ["Mechanism", "family", "mechanism"]
 
 F = TypeVar("F", bound=Callable)
 CAUSAL = ("never", "option", "always")
@@ -68,22 +67,3 @@ mechanism = Mechanism  # as a decorator: @mechanism(inputs=..., ...)
 def family(f: Callable) -> str:
     """The family of a mechanism: the folder that its file is in."""
     return f.__module__.split(".")[-2]
-
-
-def find(name: str) -> Callable:
-    """Return the mechanism called `name`, with or without its ``_attention``.
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message offers the nearest names.
-    """
-    from factorattn.attention import CATALOGUE
-
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    for candidate in (name, f"{name}_attention"):
-        if candidate in CATALOGUE:
-            return CATALOGUE[candidate]
-    near = difflib.get_close_matches(name, CATALOGUE, n=3, cutoff=0.4) or list(CATALOGUE)
-    raise ValueError(f"mechanism must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")

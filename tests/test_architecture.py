@@ -139,7 +139,7 @@ def test_examples_in_the_documentation_run(page):
 
 MAY_IMPORT = {
     "attention": {"attention", "catalogue", "contract", "scalars", "factor", "primitives"},
-    "catalogue": {"attention"},  # in `find` alone
+    "catalogue": set(),
     "complexity": {"complexity", "contract", "scalars", "interpret", "primitives"},
     "contract": set(),
     "data": {"data"},

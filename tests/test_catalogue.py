@@ -12,8 +12,8 @@ import pytest
 
 import factorattn
 from factorattn import attention
-from factorattn.attention import CATALOGUE
-from factorattn.catalogue import Mechanism, family, find, mechanism
+from factorattn.attention import CATALOGUE, find
+from factorattn.catalogue import Mechanism, family, mechanism
 from factorattn.complexity import monomials
 from factorattn.contract import parse, sample
 

@@ -1,5 +1,6 @@
 """Attention mechanisms, a folder per family. Every public name is a mechanism; together they are the catalogue."""
 
+import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -22,3 +23,20 @@ __all__ = [
 ]
 
 CATALOGUE: MappingProxyType[str, Callable] = MappingProxyType({name: globals()[name] for name in __all__})
+
+
+def find(name: str) -> Callable:
+    """Return the mechanism called `name`, with or without its ``_attention``.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message offers the nearest names.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}")
+    for candidate in (name, f"{name}_attention"):
+        if candidate in CATALOGUE:
+            return CATALOGUE[candidate]
+    near = difflib.get_close_matches(name, CATALOGUE, n=3, cutoff=0.4) or list(CATALOGUE)
+    raise ValueError(f"mechanism must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")
