@@ -4,6 +4,10 @@ The map:
 
     factorattn.attention     mechanisms, a folder per family; each is a pure function that reads like its equation
     factorattn.primitives    the few inner loops they are built from, with kernels (Numba, CUDA) beside them
+    factorattn.score         alignment functions a(q, k)
+    factorattn.distribution  weights p(a): softmax, sparsemax, entmax, ...
+    factorattn.position      encodings, biases and rotations that tell positions
+    factorattn.pattern       sets of pairs: an algebra, blocks, reach
     factorattn.factor        matrices as products: singular vectors, random features, pooling
     factorattn.interpret     namespaces that read the same text as cost
     factorattn.complexity    counted cost, exact polynomials, declared formulas
@@ -13,18 +17,19 @@ The map:
 Start with `softmax_attention`, then ``docs/architecture.md``.
 """
 
-from factorattn.attention import (
-    CATALOGUE,
-    find,
-    linear_attention,
-    linformer_attention,
-    longformer_attention,
-    lowrank_attention,
-    performer_attention,
-    softmax_attention,
-    window_attention,
-)
-from factorattn.catalogue import Mechanism, family, mechanism
+from factorattn import attention
+from factorattn.attention import CATALOGUE, find
+from factorattn.attention.alignment import *
+from factorattn.attention.exact import *
+from factorattn.attention.hashing import *
+from factorattn.attention.kernel import *
+from factorattn.attention.levels import *
+from factorattn.attention.lowrank import *
+from factorattn.attention.memory import *
+from factorattn.attention.multihead import *
+from factorattn.attention.sequences import *
+from factorattn.attention.sparse import *
+from factorattn.catalogue import Distribution, Mechanism, Position, Record, Score, family, mechanism
 from factorattn.complexity import Cost, cost, memory_polynomial, time_polynomial
 from factorattn.interpret.counting import NeedsValues, counting
 from factorattn.primitives.dispatch import Unsupported, explain, kernels
@@ -34,8 +39,12 @@ __version__ = "0.1.0"
 __all__ = [
     "CATALOGUE",
     "Cost",
+    "Distribution",
     "Mechanism",
     "NeedsValues",
+    "Position",
+    "Record",
+    "Score",
     "Unsupported",
     "cost",
     "counting",
@@ -43,14 +52,8 @@ __all__ = [
     "family",
     "find",
     "kernels",
-    "linear_attention",
-    "linformer_attention",
-    "longformer_attention",
-    "lowrank_attention",
     "mechanism",
     "memory_polynomial",
-    "performer_attention",
-    "softmax_attention",
     "time_polynomial",
-    "window_attention",
 ]
+__all__ += attention.__all__

@@ -1,69 +1,135 @@
-"""What is known of an attention mechanism: a record that describes it, and never builds, wraps or discovers anything.
+"""What is known of a public function: a record that describes it, and never builds, wraps or discovers anything.
 
 Every field is checked by a test or generates something (law tests, documentation, command line, cost reports).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-__all__ = ["Mechanism", "family", "mechanism"]
+__all__ = ["Distribution", "Mechanism", "Position", "Record", "Score", "family", "mechanism", "refuse"]
 
 F = TypeVar("F", bound=Callable)
-CAUSAL = ("never", "option", "always")
+CAUSAL = ("never", "option", "values", "always")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mechanism:
-    """The record carried by a mechanism ``f`` as ``f.mechanism``; as a decorator, it attaches itself.
+class Record:
+    """The record carried by a function ``f`` as ``f.record``; as a decorator, it attaches itself.
 
     Parameters
     ----------
     inputs : str
         The contract of its array, size and position arguments (see `factorattn.contract`).
-    forms : tuple of str
-        Mathematically equal algorithms; the first is the definition.
+    output : str
+        The last axes of what it returns, as letters of the contract (or numbers); batch axes come before.
     time, memory : str
         Leading operations, and leading numbers held beside the inputs, of the default form: sums of monomials in the
         letters of the contract.
-    causal : {"never", "option", "always"}
-        Whether the mechanism can be, or always is, blind to the future.
-    mask : bool
-        Whether it takes ``mask=`` and ``bias=`` of any shape that broadcasts to (..., n, m).
-    normalised : bool
-        Whether the weights of a row sum to one, so that constant values stay constant.
     paper : str
         Key in ``docs/references.bib``.
+    """
+
+    inputs: str
+    output: str
+    time: str
+    memory: str
+    paper: str
+
+    def __call__(self, f: F) -> F:
+        """Attach the record to a function and return the same function."""
+        f.record = self  # type: ignore[attr-defined]
+        return f
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Record):
+    """The record of an alignment function a(q, k), as in `factorattn.score`."""
+
+    output: str = "n m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution(Record):
+    """The record of a function p from scores to weights, as in `factorattn.distribution`."""
+
+    inputs: str = "a: ... m"
+    output: str = "m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position(Record):
+    """The record of a way to tell positions, as in `factorattn.position`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism(Record):
+    """The record of an attention mechanism, as in `factorattn.attention`.
+
+    Parameters
+    ----------
+    forms : tuple of str
+        Mathematically equal algorithms; the first is the definition.
+    causal : {"never", "option", "values", "always"}
+        Whether the mechanism can be, or always is, blind to the future. "values" is an option, too, but a weaker one:
+        later values reach no earlier output, while later queries and keys still take part in forming groups.
+    normalised : bool
+        Whether the weights of a row sum to one, so that constant values stay constant.
+    values : tuple of str
+        The arguments in which, together, the output is linear.
+    positional : bool
+        Whether the order of the positions matters (where every argument is given).
+    coupled : bool
+        Whether the answer to a query depends on the other queries.
+    refuses : mapping of str to str
+        Options of other mechanisms that this one cannot honour, and why: "mask", "causal". What is not refused is
+        honoured.
     approximates : str, optional
         Name of the mechanism it approximates.
     knob : str, optional
         Letter whose growth improves the approximation.
     """
 
-    inputs: str
+    output: str = "n e"
     forms: tuple[str, ...]
-    time: str
-    memory: str
     causal: str
-    mask: bool
     normalised: bool
-    paper: str
+    values: tuple[str, ...] = ("v",)
+    positional: bool = False
+    coupled: bool = False
+    refuses: Mapping[str, str] = field(default_factory=dict)
     approximates: str | None = None
     knob: str | None = None
 
     def __post_init__(self) -> None:
         if self.causal not in CAUSAL:
             raise ValueError(f"causal must be {' or '.join(map(repr, CAUSAL))}, got {self.causal!r}")
+        if (self.causal == "never") != ("causal" in self.refuses):
+            raise ValueError(f"refuses must say why, if and only if causal is 'never'; got {self.causal!r}")
 
-    def __call__(self, f: F) -> F:
-        """Attach the record to a function and return the same function."""
-        f.mechanism = self  # type: ignore[attr-defined]
-        return f
+    @property
+    def mask(self) -> bool:
+        """Whether it takes ``mask=``, of any shape that broadcasts to (..., n, m)."""
+        return "mask" not in self.refuses
 
 
 mechanism = Mechanism  # as a decorator: @mechanism(inputs=..., ...)
 
 
+def refuse(f: Callable, /, **options: Any) -> None:
+    """Raise if an option that `f` cannot honour was given; the message says why.
+
+    Raises
+    ------
+    ValueError
+        For the first option that is neither None nor False.
+    """
+    for name, value in options.items():
+        if value is not None and value is not False:
+            why = f.record.refuses[name]  # type: ignore[attr-defined]
+            raise ValueError(f"{f.__name__} takes no {name}: {why}")
+
+
 def family(f: Callable) -> str:
-    """The family of a mechanism: the folder that its file is in."""
+    """The family of a function: the folder that its file is in."""
     return f.__module__.split(".")[-2]

@@ -23,8 +23,8 @@ RECORD = {
     "time": "n*d",
     "memory": "n",
     "causal": "never",
-    "mask": False,
     "normalised": True,
+    "refuses": {"causal": "it has no order"},
     "paper": "none2000",
 }
 FAMILIES = Path(attention.__file__).parent
@@ -33,11 +33,11 @@ every_mechanism = pytest.mark.parametrize("f", CATALOGUE.values(), ids=CATALOGUE
 
 
 def letters(f):
-    return {letter for item in parse(f.mechanism.inputs) for letter in item.axes}
+    return {letter for item in parse(f.record.inputs) for letter in item.axes}
 
 
 def test_the_catalogue_is_what_the_package_exports_in_order():
-    assert list(CATALOGUE) == attention.__all__ == sorted(attention.__all__)
+    assert list(CATALOGUE) == sorted(attention.__all__)
     assert all(getattr(attention, name) is f for name, f in CATALOGUE.items())
     assert all(getattr(factorattn, name) is f for name, f in CATALOGUE.items())
 
@@ -52,7 +52,7 @@ def test_every_mechanism_that_some_file_defines_is_in_the_catalogue():
         name: f
         for module in pkgutil.walk_packages(attention.__path__, "factorattn.attention.")
         for name, f in vars(importlib.import_module(module.name)).items()
-        if inspect.isfunction(f) and hasattr(f, "mechanism") and f.__module__ == module.name
+        if inspect.isfunction(f) and hasattr(f, "record") and f.__module__ == module.name
     }
     assert found == dict(CATALOGUE)
 
@@ -70,15 +70,15 @@ def test_the_family_is_the_folder_of_the_file(f):
 
 @every_mechanism
 def test_the_words_of_a_record_are_among_those_allowed(f):
-    record = f.mechanism
-    assert record.causal in ("never", "option", "always")
-    assert type(record.mask) is type(record.normalised) is bool
+    record = f.record
+    assert record.causal in ("never", "option", "values", "always")
+    assert {type(flag) for flag in (record.normalised, record.positional, record.coupled)} == {bool}
     assert re.fullmatch(r"[a-z]+\d{4}[a-z]*", record.paper)
 
 
 @every_mechanism
 def test_what_is_approximated_is_in_the_catalogue_and_a_letter_of_the_contract_says_how_well(f):
-    record = f.mechanism
+    record = f.record
     assert (record.approximates is None) == (record.knob is None)
     if record.approximates is not None:
         assert record.approximates in CATALOGUE
@@ -88,7 +88,7 @@ def test_what_is_approximated_is_in_the_catalogue_and_a_letter_of_the_contract_s
 
 @every_mechanism
 def test_declared_costs_are_formulas_in_letters_of_the_contract(f):
-    for formula in (f.mechanism.time, f.mechanism.memory):
+    for formula in (f.record.time, f.record.memory):
         used = {letter for monomial in monomials(formula) for letter, _ in monomial}
         assert used
         assert used <= letters(f)
@@ -97,7 +97,7 @@ def test_declared_costs_are_formulas_in_letters_of_the_contract(f):
 @every_mechanism
 def test_the_contract_names_parameters_and_those_left_out_default_to_none(f):
     parameters = inspect.signature(f).parameters
-    for item in parse(f.mechanism.inputs):
+    for item in parse(f.record.inputs):
         default = parameters[item.name].default
         if item.optional:
             assert default is None
@@ -106,16 +106,24 @@ def test_the_contract_names_parameters_and_those_left_out_default_to_none(f):
 
 
 @every_mechanism
+def test_what_cannot_be_honoured_is_refused_with_a_sentence(f):
+    assert set(f.record.refuses) <= {"mask", "causal"}
+    assert all(len(why.split()) >= 4 and not why.endswith(".") for why in f.record.refuses.values())
+
+
+@every_mechanism
 def test_the_record_tells_which_options_there_are(f):
     parameters = inspect.signature(f).parameters
-    assert ("causal" in parameters) == (f.mechanism.causal == "option")
-    assert ("mask" in parameters) == ("bias" in parameters) == f.mechanism.mask
+    assert ("causal" in parameters) == (f.record.causal != "always")
+    assert "mask" in parameters
+    assert f.record.mask or "bias" not in parameters
+    assert set(f.record.values) <= set(parameters)
     assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 @every_mechanism
 def test_the_forms_of_the_record_are_those_that_can_be_asked_for(f):
-    forms = f.mechanism.forms
+    forms = f.record.forms
     assert len(set(forms)) == len(forms) >= 1
     parameters = inspect.signature(f).parameters
     if "form" not in parameters:
@@ -123,7 +131,7 @@ def test_the_forms_of_the_record_are_those_that_can_be_asked_for(f):
         return
     assert parameters["form"].default in forms
     sizes = {letter: 8 if letter in "nm" else 2 for letter in letters(f)}
-    arguments = sample(f.mechanism.inputs, np.random.default_rng(0), sizes, optional=False)
+    arguments = sample(f.record.inputs, np.random.default_rng(0), sizes, optional=False)
     with pytest.raises(ValueError, match=r"^form must be ") as caught:
         f(**arguments, form="no such form")
     listed = str(caught.value).removeprefix("form must be ").partition(", got ")[0]
@@ -134,7 +142,7 @@ def test_the_forms_of_the_record_are_those_that_can_be_asked_for(f):
 def test_the_paper_is_in_the_bibliography(f):
     if not BIBLIOGRAPHY.exists():
         pytest.skip("the tests run without the documentation beside them")
-    assert re.search(rf"^@\w+\{{{f.mechanism.paper},", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert re.search(rf"^@\w+\{{{f.record.paper},", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def test_the_decorator_attaches_the_record_and_returns_the_very_function():
@@ -142,13 +150,14 @@ def test_the_decorator_attaches_the_record_and_returns_the_very_function():
         return x
 
     assert mechanism(**RECORD)(f) is f
-    assert f.mechanism == Mechanism(**RECORD)
-    assert (f.mechanism.approximates, f.mechanism.knob) == (None, None)
+    assert f.record == Mechanism(**RECORD)
+    assert (f.record.approximates, f.record.knob) == (None, None)
 
 
 def test_every_field_of_a_record_passes_through_the_decorator():
     fields = {**RECORD, "approximates": "softmax_attention", "knob": "d"}
-    assert dataclasses.asdict(mechanism(**fields)(lambda x: x).mechanism) == fields
+    record = dataclasses.asdict(mechanism(**fields)(lambda x: x).record)
+    assert {name: record[name] for name in fields} == fields
 
 
 def test_a_record_cannot_be_changed():
@@ -180,10 +189,10 @@ def test_a_name_like_no_other_is_answered_with_the_whole_catalogue():
 
 
 def test_a_causal_word_that_is_none_is_refused_where_it_is_written():
-    record = fa_softmax_record()
-    with pytest.raises(ValueError, match="causal must be 'never' or 'option' or 'always', got 'sometimes'"):
-        mechanism(**{**record, "causal": "sometimes"})
+    with pytest.raises(ValueError, match="causal must be 'never' or 'option' or 'values' or 'always', got 'sometimes'"):
+        mechanism(**{**RECORD, "causal": "sometimes"})
 
 
-def fa_softmax_record():
-    return dataclasses.asdict(CATALOGUE["softmax_attention"].mechanism)
+def test_a_mechanism_that_is_never_causal_says_why():
+    with pytest.raises(ValueError, match="refuses must say why"):
+        mechanism(**{**RECORD, "refuses": {}})

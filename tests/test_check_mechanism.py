@@ -18,7 +18,7 @@ def carrying(f, **changes):
         "time": "n*m*d + n*m*e",
         "memory": "n*m",
         "causal": "never",
-        "mask": False,
+        "refuses": {"mask": "it has none", "causal": "it has none"},
         "normalised": True,
         "paper": "vaswani2017",
     }
@@ -63,7 +63,7 @@ def test_an_unsound_one_is_told_what_is_wrong(f, changes, words):
 
 
 def test_a_function_without_record_or_form_is_told_what_it_needs():
-    with pytest.raises(TypeError, match=r"decorate it with factorattn\.mechanism"):
+    with pytest.raises(TypeError, match=r"decorate it with factorattn\.record"):
         check_mechanism(lambda q, k, v: v)
     with pytest.raises(TypeError, match="must take form="):
         check_mechanism(carrying(lambda q, k, v: v))

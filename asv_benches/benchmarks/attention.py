@@ -54,10 +54,10 @@ class Mechanism:
         """Relative error of the output against the mechanism approximated (or the definition itself) in float64."""
         o = self.run(kernels)
         o = o.get() if library == "cupy" else o
-        target = self.f.mechanism.approximates
+        target = self.f.record.approximates
         exact = self.f if target is None else common.mechanism(target)
         with common.factorattn.kernels("off"):
-            truth = exact(*common.embedded(n, "float64"), form=exact.mechanism.forms[0])
+            truth = exact(*common.embedded(n, "float64"), form=exact.record.forms[0])
         return float(np.linalg.norm(o - truth) / np.linalg.norm(truth))
 
     def cost(self, n):

@@ -25,7 +25,7 @@ class Table(SphinxDirective):
             "|---|---|---|---|---|---|---|",
         ]
         for name in sorted(CATALOGUE, key=lambda name: (family(CATALOGUE[name]), name)):
-            record = CATALOGUE[name].mechanism
+            record = CATALOGUE[name].record
             target = f"as ${record.knob}$ grows" if record.approximates else "–"
             cells = (
                 f"[`{name}`](/attention/{name}.md)",
@@ -48,7 +48,7 @@ class Facts(SphinxDirective):
     def run(self):
         """Print both tables."""
         f = CATALOGUE[self.arguments[0]]
-        record = f.mechanism
+        record = f.record
         default = inspect.signature(f).parameters["form"].default
         rows = {
             "family": f"`{family(f)}`",

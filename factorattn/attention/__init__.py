@@ -4,25 +4,42 @@ import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
-from factorattn.attention.exact.softmax import softmax_attention
-from factorattn.attention.kernel.linear import linear_attention
-from factorattn.attention.kernel.performer import performer_attention
-from factorattn.attention.lowrank.linformer import linformer_attention
-from factorattn.attention.lowrank.lowrank import lowrank_attention
-from factorattn.attention.sparse.longformer import longformer_attention
-from factorattn.attention.sparse.window import window_attention
+from factorattn.attention import (
+    alignment,
+    exact,
+    hashing,
+    kernel,
+    levels,
+    lowrank,
+    memory,
+    multihead,
+    sequences,
+    sparse,
+)
+from factorattn.attention.alignment import *
+from factorattn.attention.exact import *
+from factorattn.attention.hashing import *
+from factorattn.attention.kernel import *
+from factorattn.attention.levels import *
+from factorattn.attention.lowrank import *
+from factorattn.attention.memory import *
+from factorattn.attention.multihead import *
+from factorattn.attention.sequences import *
+from factorattn.attention.sparse import *
 
-__all__ = [
-    "linear_attention",
-    "linformer_attention",
-    "longformer_attention",
-    "lowrank_attention",
-    "performer_attention",
-    "softmax_attention",
-    "window_attention",
-]
+__all__ = []  # joined family by family: type checkers read this, and no other way
+__all__ += alignment.__all__
+__all__ += exact.__all__
+__all__ += hashing.__all__
+__all__ += kernel.__all__
+__all__ += levels.__all__
+__all__ += lowrank.__all__
+__all__ += memory.__all__
+__all__ += multihead.__all__
+__all__ += sequences.__all__
+__all__ += sparse.__all__
 
-CATALOGUE: MappingProxyType[str, Callable] = MappingProxyType({name: globals()[name] for name in __all__})
+CATALOGUE: MappingProxyType[str, Callable] = MappingProxyType({name: globals()[name] for name in sorted(__all__)})
 
 
 def find(name: str) -> Callable:

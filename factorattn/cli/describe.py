@@ -27,7 +27,7 @@ def print_list() -> None:
     functions = sorted(CATALOGUE.values(), key=lambda f: (family(f), f.__name__))
     cells: dict[str, list[str]] = {title: [] for title in LISTED}
     for f in functions:
-        record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+        record: Mechanism = f.record  # type: ignore[attr-defined]
         forms = [f"{form} (default)" if form == _default_form(f) else form for form in record.forms]
         told = (
             family(f),
@@ -61,7 +61,7 @@ def print_mechanism(f: Callable) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     lines = [
         ("family", family(f)),
         ("weights", _weights(f)),
@@ -98,7 +98,7 @@ def print_cost(f: Callable, words: list[str], *, as_json: bool) -> None:
         counted = cost(f, sizes, **options)
     except ValueError as error:  # here the sizes are the user's
         raise BadInput(f"{f.__name__}: {error}") from None
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     declared = {name: evaluate(formula, sizes) for name, formula in (("time", record.time), ("memory", record.memory))}
     if options.get("form", _default_form(f)) != _default_form(f):
         declared = {}  # the formulas are those of the default form
@@ -117,7 +117,7 @@ def _print_counted(f: Callable, sizes: dict, options: dict, counted: Cost, decla
     from rich.table import Table
     from rich.text import Text
 
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     told = ", ".join(f"{letter} = {size:,}" for letter, size in sizes.items())
     lines = [("operations", f"{counted.flops:,}")]
     lines += [(f"  {kind}", f"{count:,}") for kind, count in counted.by_kind.items()]
@@ -143,7 +143,7 @@ def _print_counted(f: Callable, sizes: dict, options: dict, counted: Cost, decla
 
 
 def _sizes(f: Callable, words: list[str]) -> dict[str, int]:
-    letters = letters_of(f.mechanism)  # type: ignore[attr-defined]
+    letters = letters_of(f.record)  # type: ignore[attr-defined]
     given = read_sizes(words, letters, f"{f.__name__} has {', '.join(letters)}, and causal= and form=")
     sizes = {"n": DEFAULTS["n"], "d": DEFAULTS["d"]} | given
     sizes = {"m": sizes["n"], "e": sizes["d"]} | sizes
@@ -152,7 +152,7 @@ def _sizes(f: Callable, words: list[str]) -> dict[str, int]:
     missing = [letter for letter in letters if letter not in sizes]
     if missing:
         raise BadInput(f"{f.__name__} needs a size for {', '.join(missing)}, e.g. {missing[0]}=64")
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     knob = record.knob or ""
     projected = any(item.optional and item.axes == (knob, "m") for item in parse(record.inputs))
     if projected and sizes[knob] > sizes["m"]:  # the mechanism makes such a projection itself, from m keys to fewer
@@ -161,7 +161,7 @@ def _sizes(f: Callable, words: list[str]) -> dict[str, int]:
 
 
 def _options(f: Callable, words: list[str]) -> dict[str, Any]:
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     options: dict[str, Any] = {}
     for word in words:
         name, _, value = word.partition("=")
@@ -182,7 +182,7 @@ def _default_form(f: Callable) -> str:
 
 
 def _weights(f: Callable) -> str:
-    record: Mechanism = f.mechanism  # type: ignore[attr-defined]
+    record: Mechanism = f.record  # type: ignore[attr-defined]
     if record.approximates:
         return f"approximates {record.approximates}"
     return "exact" if f.__name__ == EXACT else "its own"
@@ -198,7 +198,7 @@ def _signature(f: Callable) -> str:
 def _paper(f: Callable) -> str:
     """The reference in the docstring, and its key in docs/references.bib."""
     _, _, after = inspect.cleandoc(f.__doc__ or "").partition("References\n----------\n")
-    key = f.mechanism.paper  # type: ignore[attr-defined]
+    key = f.record.paper  # type: ignore[attr-defined]
     reference = " ".join(after.partition("\n\n")[0].split()).removeprefix(".. [1] ")
     return f"{reference} [{key}]" if reference else key
 

@@ -87,7 +87,7 @@ class Job(NamedTuple):
     @property
     def record(self) -> Mechanism:
         """Its record."""
-        return self.f.mechanism  # type: ignore[attr-defined]
+        return self.f.record  # type: ignore[attr-defined]
 
     @property
     def family(self) -> str:
@@ -117,7 +117,7 @@ def default_job(name: str) -> Job:
 def jobs_for(names: Sequence[str]) -> list[Job]:
     """The named mechanisms by family, each in its default form; exact attention by its definition too."""
     jobs = [default_job(name) for name in names]
-    jobs += [Job(EXACT, CATALOGUE[EXACT].mechanism.forms[0])] * (EXACT in names)  # type: ignore[attr-defined]
+    jobs += [Job(EXACT, CATALOGUE[EXACT].record.forms[0])] * (EXACT in names)  # type: ignore[attr-defined]
     return sorted(jobs, key=lambda job: (job.family, job.name, job.form))
 
 

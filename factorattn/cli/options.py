@@ -17,12 +17,12 @@ class LeftOut(Exception):
 
 def knobs(f: Callable) -> list[str]:
     """The letters of a mechanism that are sizes to choose, not sizes of the input."""
-    return [item.axes[0] for item in parse(f.mechanism.inputs) if item.kind != "array"]  # type: ignore[attr-defined]
+    return [item.axes[0] for item in parse(f.record.inputs) if item.kind != "array"]  # type: ignore[attr-defined]
 
 
 def fixed_options(f: Callable, *, causal: bool) -> dict[str, Any]:
     """The options that do not depend on sizes. `LeftOut` if `f` cannot be what is asked."""
-    can_be = f.mechanism.causal  # type: ignore[attr-defined]
+    can_be = f.record.causal  # type: ignore[attr-defined]
     if causal and can_be == "never":
         raise LeftOut("is never causal")
     if not causal and can_be == "always":
@@ -38,7 +38,7 @@ def options_for(
     Optional arrays are left out, so that the mechanism makes its own. `LeftOut` if that does not satisfy the contract.
     """
     options = fixed_options(f, causal=causal)
-    contract, parameters = f.mechanism.inputs, inspect.signature(f).parameters  # type: ignore[attr-defined]
+    contract, parameters = f.record.inputs, inspect.signature(f).parameters  # type: ignore[attr-defined]
     for item in parse(contract):
         if item.kind == "array":
             if item.name not in INPUTS and not item.optional:

@@ -41,7 +41,7 @@ def cost(
     f : callable
         A mechanism of the catalogue, or any function that carries a record.
     sizes : mapping of str to int
-        A size for every letter of the contract ``f.mechanism.inputs``; others are ignored.
+        A size for every letter of the contract ``f.record.inputs``; others are ignored.
     dtype : str
         Of the inputs.
     batch : tuple of int
@@ -68,17 +68,17 @@ def tally_of(
     f: Callable, sizes: Mapping[str, int], *, dtype: str, batch: tuple[int, ...], options: Mapping[str, Any]
 ) -> Tally:
     """Run `f` on a counting namespace and return its tally."""
-    if not hasattr(f, "mechanism"):
+    if not hasattr(f, "record"):
         raise TypeError(f"f must carry a record (see factorattn.mechanism), got {f!r}")
     for letter, size in sizes.items():
         if whole(**{letter: size}) < 0:
             raise ValueError(f"{letter} must be at least 0, got {size}")
     xp = counting()
     arguments: dict[str, Any] = {}
-    for item in parse(f.mechanism.inputs):
+    for item in parse(f.record.inputs):
         missing = [letter for letter in item.axes if letter not in sizes]
         if missing:
-            raise ValueError(f"{f.__name__} needs a size for {', '.join(missing)}; its inputs are {f.mechanism.inputs}")
+            raise ValueError(f"{f.__name__} needs a size for {', '.join(missing)}; its inputs are {f.record.inputs}")
         lengths = tuple(sizes[letter] for letter in item.axes)
         if item.kind == "array":
             arguments[item.name] = xp.empty((*(batch if item.batched else ()), *lengths), dtype=getattr(xp, dtype))

@@ -76,7 +76,7 @@ def prime_sizes(f: Callable, primes: Sequence[int] = PRIMES, large: str | None =
 
 def _own_primes(f: Callable, primes: Sequence[int]) -> dict[str, int]:
     """A prime for each letter, that of n above that of m."""
-    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}  # type: ignore[attr-defined]
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}  # type: ignore[attr-defined]
     *most, x, y = primes
     own = dict(zip(sorted(letters - set(LENGTHS)), most, strict=False))
     return own | {letter: prime for letter, prime in (("n", max(x, y)), ("m", min(x, y))) if letter in letters}

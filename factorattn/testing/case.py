@@ -12,7 +12,12 @@ from factorattn.testing.tolerance import ROUNDING
 __all__ = ["SIZES", "Case", "to_numpy"]
 
 # Just past whole numbers of every tile and block (64, 128, 256), so that tails and seams are crossed.
-SIZES = {"n": 270, "m": 270, "d": 4, "e": 3, "r": 8, "w": 5, "g": 3}
+# fmt: off
+SIZES = {
+    "n": 270, "m": 270, "d": 4, "e": 3, "r": 8, "w": 5, "g": 3, "h": 2, "a": 7, "b": 16, "c": 6,
+    "f": 5, "l": 12, "p": 4, "s": 2, "t": 9, "u": 11, "x": 18, "y": 15,
+}
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Case:
     Parameters
     ----------
     f : callable
-        Carries a record ``f.mechanism``.
+        Carries a record ``f.record``.
     form : str
     causal : bool
     xp : namespace
@@ -45,7 +50,7 @@ class Case:
     @property
     def record(self):
         """The mechanism's record."""
-        return self.f.mechanism  # type: ignore[attr-defined]
+        return self.f.record  # type: ignore[attr-defined]
 
     def inputs(self, *, batch: tuple[int, ...] = (), dtype: str = "float64", seed: int | None = None) -> dict[str, Any]:
         """NumPy arguments that satisfy the contract."""
@@ -60,7 +65,7 @@ class Case:
             name: prepare(value) if isinstance(value, np.ndarray) else value
             for name, value in {**inputs, **options}.items()
         }
-        if self.record.causal == "option":
+        if self.record.causal in ("option", "values"):
             arguments.setdefault("causal", self.causal)
         arguments.setdefault("form", self.form)
         return self.f(**arguments)
@@ -74,6 +79,20 @@ class Case:
         items = (item for item in parse(self.record.inputs) if item.kind == "array" and letter in item.axes)
         return {item.name: item.axes.index(letter) - len(item.axes) for item in items}
 
+    @property
+    def needed(self) -> set[str]:
+        """The names of the arguments that cannot be left out."""
+        return {item.name for item in parse(self.record.inputs) if not item.optional}
+
+    def output_shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of the output without batch axes."""
+        return tuple(int(axis) if axis.isdigit() else sizes[axis] for axis in self.record.output.split())
+
+    def output_axis(self, letter: str) -> int | None:
+        """Which axis of the output, counted from the end, is a letter; None if none is."""
+        axes = self.record.output.split()
+        return axes.index(letter) - len(axes) if letter in axes else None
+
     def close(
         self, got: np.ndarray, want: np.ndarray, what: str, *, dtype: Any = np.float64, extra: float = 0.0
     ) -> None:
@@ -82,7 +101,7 @@ class Case:
             raise AssertionError(f"{self}: {what}: shape {got.shape}, expected {want.shape}")
         scale = np.max(np.abs(want), initial=0.0) or 1.0
         error = np.max(np.abs(got.astype(np.float64) - want), initial=0.0) / scale
-        allowed = ROUNDING(dtype, max(self.sizes["n"], self.sizes["m"])) + extra
+        allowed = ROUNDING(dtype, max(self.sizes.values())) + extra
         if not error <= allowed:
             raise AssertionError(f"{self}: {what}: relative error {error:.2e}, rounding explains {allowed:.2e}")
 

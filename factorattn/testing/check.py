@@ -23,7 +23,7 @@ def check_mechanism(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | Non
     xp : namespace
         Whose arrays to use.
     sizes : mapping of str to int, optional
-        For letters other than n, m, d, e, r, w and g, or to replace their sizes.
+        For letters that `factorattn.testing.SIZES` lacks, or to replace its sizes.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def check_mechanism(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | Non
     AssertionError
         At the first law that does not hold, naming it, the form and the size of the error.
     """
-    if not hasattr(f, "mechanism"):
+    if not hasattr(f, "record"):
         raise TypeError(
             f"check_mechanism needs a function with a record: decorate it with factorattn.mechanism, got {f!r}"
         )
@@ -49,7 +49,7 @@ def check_mechanism(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | Non
 
 def cases(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | None = None) -> Iterator[Case]:
     """Every form of a mechanism, causal and not, as far as its record says that it can be."""
-    record = f.mechanism  # type: ignore[attr-defined]
+    record = f.record  # type: ignore[attr-defined]
     for form in record.forms:
-        for causal in {"never": (False,), "option": (False, True), "always": (True,)}[record.causal]:
+        for causal in {"never": (False,), "always": (True,)}.get(record.causal, (False, True)):
             yield Case(f, form, causal, xp, sizes={**SIZES, **(sizes or {})})

@@ -17,17 +17,17 @@ __all__ = ["COST_LAWS", "declared_memory_is_counted", "declared_time_is_counted"
 
 def declared_time_is_counted(f: Callable) -> None:
     """The leading monomials of the declared time are those of the exact polynomial of the default form."""
-    _same_growth(f, "time", f.mechanism.time, time_polynomial(f))  # type: ignore[attr-defined]
+    _same_growth(f, "time", f.record.time, time_polynomial(f))  # type: ignore[attr-defined]
 
 
 def declared_memory_is_counted(f: Callable) -> None:
     """The same of the memory held beside the inputs, whichever of the sizes is large against the others."""
-    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}  # type: ignore[attr-defined]
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}  # type: ignore[attr-defined]
     held = Polynomial()
     for large in (None, *sorted(letters)):
         with suppress(NotPolynomial):  # tiles need not fit a size that is 64 times as large
             held.update(memory_polynomial(f, large=large))
-    _same_growth(f, "memory", f.mechanism.memory, held)  # type: ignore[attr-defined]
+    _same_growth(f, "memory", f.record.memory, held)  # type: ignore[attr-defined]
 
 
 def _same_growth(f: Callable, what: str, formula: str, counted: Polynomial) -> None:
@@ -41,7 +41,7 @@ def shapes_are_read_without_values(case: Case) -> None:
     inputs = case.inputs(batch=(2,), dtype="float32")
     want, xp = case.run(inputs), counting()
     shapes = {name: xp.empty(v.shape, dtype=v.dtype) if hasattr(v, "shape") else v for name, v in inputs.items()}
-    options: dict[str, Any] = {"causal": case.causal} if case.record.causal == "option" else {}
+    options: dict[str, Any] = {"causal": case.causal} if case.record.causal in ("option", "values") else {}
     out = case.f(**shapes, **options, form=case.form)
     if out.shape != want.shape or out.dtype != want.dtype:
         raise AssertionError(f"{case}: {want.dtype} {want.shape}, but counted as {out.dtype} {out.shape}")

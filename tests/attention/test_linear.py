@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, linear, lists, seeds, sizes
 
 import factorattn as fa
 from factorattn.testing import ROUNDING
 
-FORMS = pytest.mark.parametrize("form", fa.linear_attention.mechanism.forms)
+FORMS = pytest.mark.parametrize("form", fa.linear_attention.record.forms)
 
 
 @FORMS
@@ -55,3 +58,15 @@ def test_counted_operations_grow_with_the_length_only():
     )
     assert large.flops == 16 * small.flops
     assert large.peak <= 16 * small.peak
+
+
+@pytest.mark.parametrize("form", fa.linear_attention.record.forms)
+@settings(deadline=None)
+@given(n=sizes, m=sizes, d=sizes, e=sizes, seed=seeds, causal=st.booleans())
+def test_linear_attention_is_the_paper(form, n, m, d, e, seed, causal):
+    q, k, v = draw(seed, (n, d), (m, d), (m, e))
+    agree(
+        fa.linear_attention(q, k, v, causal=causal, form=form),
+        linear.linear_attention(*lists(q, k, v), causal=causal),
+        d + m,
+    )

@@ -1,7 +1,12 @@
 """Facts about Linformer: its projections, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, linformer, lists, seeds, sizes
 
 import factorattn as fa
 from factorattn.testing import ROUNDING
@@ -33,3 +38,27 @@ def test_nonsense_is_refused_by_name(options, words):
 def test_causality_cannot_even_be_asked_for():
     with pytest.raises(TypeError, match="causal"):
         fa.linformer_attention(*np.ones((3, 6, 4)), causal=True)
+
+
+@pytest.mark.parametrize("form", fa.linformer_attention.record.forms)
+@settings(deadline=None)
+@given(
+    n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, shared=st.booleans(), scale=st.none() | st.floats(0.1, 2)
+)
+def test_linformer_attention_is_the_paper(form, n, m, d, e, r, seed, shared, scale):
+    q, k, v, *maps = draw(seed, (n, d), (m, d), (m, e), (r, m), (r, m))
+    maps = [x / math.sqrt(m) for x in maps]  # mixtures of the size of the keys
+    projections = maps[:1] if shared else maps
+    got = fa.linformer_attention(q, k, v, *projections, scale=scale, form=form)
+    want = linformer.linformer_attention(*lists(q, k, v, maps[0], projections[-1]), scale=scale)
+    agree(got, want, d + m + r)
+
+
+@given(m=st.integers(1, 30), data=st.data())
+def test_default_projection_of_linformer_is_the_segment_means(m, data):
+    r = data.draw(st.integers(1, m))
+    q, k, v = draw(m, (4, 3), (m, 3), (m, 2))
+    means = linformer.segment_means(r, m)
+    agree(
+        fa.linformer_attention(q, k, v, rank=r), linformer.linformer_attention(*lists(q, k, v), means, means), 3 + m + r
+    )

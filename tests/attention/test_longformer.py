@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, lists, longformer, seeds, sizes
 
 import factorattn as fa
 
-FORMS = fa.longformer_attention.mechanism.forms
+FORMS = fa.longformer_attention.record.forms
 
 
 def seen(f, n, **options):
@@ -57,3 +60,30 @@ def test_cost_follows_the_pairs_and_not_the_square():
 def test_nonsense_is_refused_by_name(options, words):
     with pytest.raises(ValueError, match=words):
         fa.longformer_attention(*np.ones((3, 6, 4)), **options)
+
+
+@pytest.mark.parametrize("form", fa.longformer_attention.record.forms)
+@settings(deadline=None)
+@given(
+    n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans(), own=st.booleans(), data=st.data()
+)
+def test_longformer_attention_is_the_paper(form, n, d, e, w, seed, causal, own, data):
+    picks = tuple(data.draw(st.lists(st.integers(0, n - 1), unique=True, max_size=4)))
+    q, k, v, *extra = draw(seed, (n, d), (n, d), (n, e), (n, d), (n, d), (n, e))
+    own = own and len(picks) > 0  # projections of no tokens are refused
+    q_global, k_global, v_global = extra if own else (None, None, None)
+    got = fa.longformer_attention(
+        q,
+        k,
+        v,
+        window=w,
+        global_tokens=picks,
+        causal=causal,
+        form=form,
+        q_global=q_global,
+        k_global=k_global,
+        v_global=v_global,
+    )
+    rows = lists(*(extra if own else (q, k, v)))
+    want = longformer.longformer_attention(*lists(q, k, v), window=w, global_tokens=picks, own=rows, causal=causal)
+    agree(got, want, d + n)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracles import agree, draw, lists, lowrank
 
 import factorattn as fa
 from factorattn.testing import BOUND, ROUNDING
@@ -40,7 +41,7 @@ def test_hidden_keys_do_not_return_as_noise(rng):
     assert np.all(np.isfinite(fa.lowrank_attention(q, k, v, rank=4, mask=mask)))
 
 
-@pytest.mark.parametrize("form", fa.lowrank_attention.mechanism.forms)
+@pytest.mark.parametrize("form", fa.lowrank_attention.record.forms)
 def test_a_row_that_sees_nothing_is_zero(form, rng):
     q, k, v = rng.standard_normal((3, 8, 4))
     mask = np.ones((8, 8), dtype=bool)
@@ -64,3 +65,14 @@ def test_nonsense_is_refused_by_name(options, words):
 def test_causality_cannot_even_be_asked_for():
     with pytest.raises(TypeError, match="causal"):
         fa.lowrank_attention(*np.ones((3, 6, 4)), causal=True)
+
+
+@pytest.mark.parametrize("form", fa.lowrank_attention.record.forms)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("n", "m", "rank"), [(6, 5, 2), (5, 6, 3), (4, 4, 1), (3, 5, 9)])
+def test_lowrank_attention_is_the_truncated_decomposition(form, masked, n, m, rank):
+    q, k, v, chance = draw(n * m + rank, (n, 3), (m, 3), (m, 2), (n, m))
+    mask = chance > -0.5 if masked else None
+    got = fa.lowrank_attention(q, k, v, rank=rank, mask=mask, form=form)
+    q, k, v, mask = lists(q, k, v, mask)
+    agree(got, lowrank.lowrank_attention(q, k, v, rank=rank, mask=mask), 3 + n + m)

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, lists, performer, seeds, sizes
 
 import factorattn as fa
 from factorattn.testing import CHANCE, ROUNDING
 
-FORMS = pytest.mark.parametrize("form", fa.performer_attention.mechanism.forms)
+FORMS = pytest.mark.parametrize("form", fa.performer_attention.record.forms)
 
 
 def weights(q, k, omega, **options):
@@ -94,3 +97,23 @@ def test_default_rank_is_d_log_d(rng):
 def test_nonsense_is_refused_by_name(options, error, words):
     with pytest.raises(error, match=words):
         fa.performer_attention(*np.ones((3, 6, 4)), **options)
+
+
+@pytest.mark.parametrize("form", fa.performer_attention.record.forms)
+@settings(deadline=None)
+@given(
+    n=sizes, m=sizes, d=sizes, e=sizes, r=sizes, seed=seeds, causal=st.booleans(), scale=st.none() | st.floats(0.1, 2)
+)
+def test_performer_attention_with_positive_features_is_the_paper(form, n, m, d, e, r, seed, causal, scale):
+    q, k, v, omega = draw(seed, (n, d), (m, d), (m, e), (r, d))
+    got = fa.performer_attention(q, k, v, omega, causal=causal, scale=scale, form=form)
+    agree(got, performer.performer_attention(*lists(q, k, v, omega), causal=causal, scale=scale), d + m + r)
+
+
+@pytest.mark.parametrize("form", fa.performer_attention.record.forms)
+@pytest.mark.parametrize("causal", [False, True])
+def test_performer_attention_with_trigonometric_features_is_the_paper(form, causal):
+    q, k, v, omega = draw(5, (6, 3), (8, 3), (8, 2), (64, 3))  # enough features for denominators well above zero
+    got = fa.performer_attention(q, k, v, omega, features="trigonometric", causal=causal, form=form)
+    want = performer.performer_attention(*lists(q, k, v, omega), features="trigonometric", causal=causal)
+    agree(got, want, 3 + 8 + 64)

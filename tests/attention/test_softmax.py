@@ -6,11 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, lists, seeds, sizes, softmax
 
 import factorattn as fa
 from factorattn.testing import ROUNDING
 
-FORMS = pytest.mark.parametrize("form", fa.softmax_attention.mechanism.forms)
+FORMS = pytest.mark.parametrize("form", fa.softmax_attention.record.forms)
 
 
 def close(got, want, length=1):
@@ -247,3 +250,26 @@ def test_peer_torch_agrees(rng):
          sdpa(q[:, :2], k[:, :1], v[:, :1], enable_gqa=True)),
     ):  # fmt: skip
         close(np.asarray(ours), np.asarray(theirs), 40)
+
+
+@pytest.mark.parametrize("form", fa.softmax_attention.record.forms)
+@settings(deadline=None)
+@given(
+    n=sizes, m=sizes, d=sizes, e=sizes, seed=seeds, causal=st.booleans(),
+    offset=st.none() | st.integers(-3, 9),
+    window=st.none() | st.integers(0, 4) | st.tuples(st.none() | st.integers(0, 4), st.none() | st.integers(0, 4)),
+    masked=st.booleans(), biased=st.sampled_from(["no", "yes", "with -inf"]),
+    scale=st.none() | st.floats(0.1, 2), softcap=st.none() | st.floats(0.5, 5),
+)  # fmt: skip
+def test_softmax_attention_is_the_paper(form, n, m, d, e, seed, causal, offset, window, masked, biased, scale, softcap):
+    q, k, v, bias, chance = draw(seed, (n, d), (m, d), (m, e), (n, m), (n, m))
+    mask = chance > -0.5 if masked else None
+    bias = None if biased == "no" else np.where(chance > 1, -np.inf, bias) if biased == "with -inf" else bias
+    if not causal and window in (None, (None, None)):
+        offset = None  # it would be refused: there is nothing to align
+    options = {"causal": causal, "offset": offset, "window": window, "scale": scale, "softcap": softcap}
+    o, lse = fa.softmax_attention(q, k, v, mask=mask, bias=bias, return_lse=True, form=form, **options)
+    q, k, v, mask, bias = lists(q, k, v, mask, bias)
+    want_o, want_lse = softmax.softmax_attention(q, k, v, mask=mask, bias=bias, **options)
+    agree(o, want_o, d + m)
+    agree(lse, want_lse, d + m)

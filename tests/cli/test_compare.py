@@ -124,7 +124,7 @@ def test_only_leaves_the_named_ones(call, only):
 
 def test_causal_leaves_out_with_a_reason_what_never_is(call):
     found = as_json(call, "--n", "64", "--causal")
-    never = {name for name, f in CATALOGUE.items() if f.mechanism.causal == "never"}
+    never = {name for name, f in CATALOGUE.items() if f.record.causal == "never"}
     assert {left["mechanism"]: left["why"] for left in found["left_out"]} == dict.fromkeys(never, "is never causal")
     assert {row["mechanism"] for row in found["rows"]} == set(CATALOGUE) - never
     assert "lowrank_attention: is never causal" in call("compare", *SMALL, "--causal").stdout

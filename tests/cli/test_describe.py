@@ -13,12 +13,12 @@ def test_the_list_has_every_mechanism_with_what_it_declares(call):
     out = call("list").stdout
     for name, f in CATALOGUE.items():
         (line,) = [line for line in out.splitlines() if line.split()[:2] == [family(f), name]]
-        assert all(form in line for form in f.mechanism.forms)
+        assert all(form in line for form in f.record.forms)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_mechanism_can_be_shown(call, name):
-    record = CATALOGUE[name].mechanism
+    record = CATALOGUE[name].record
     out = " ".join(call("show", name.removesuffix("_attention")).stdout.split())
     for told in (f"{name}(q, k, v", record.inputs, record.time, record.memory, record.paper, *record.forms):
         assert told in out

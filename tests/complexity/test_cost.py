@@ -81,10 +81,10 @@ def test_inputs_are_not_held_and_results_are():
 
 @pytest.mark.parametrize("f", CATALOGUE.values(), ids=CATALOGUE.keys())
 def test_every_form_of_every_mechanism_has_a_cost_and_kinds_add_up(f):
-    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}
     sizes = {letter: SIZES.get(letter, 2) for letter in letters}
-    for form in f.mechanism.forms:
-        counted = cost(f, sizes, **({"form": form} if len(f.mechanism.forms) > 1 else {}))
+    for form in f.record.forms:
+        counted = cost(f, sizes, **({"form": form} if len(f.record.forms) > 1 else {}))
         assert counted.flops == sum(counted.by_kind.values()) > 0
         assert counted.moved > 0
         assert counted.peak > 0

@@ -176,7 +176,7 @@ def test_cost_that_only_looks_like_a_monomial_at_one_set_of_sizes_is_refused():
 @every_mechanism
 @pytest.mark.parametrize("other", [0, 1])
 def test_the_value_of_the_time_polynomial_is_the_count_at_other_whole_numbers_of_tiles(f, other):
-    letters = {letter for item in parse(f.mechanism.inputs) for letter in item.axes}
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}
     window = {"w": (64, 96)[other]} if "w" in letters else {}
     unit = TILE * window.get("w", 1)
     lengths = {"n": (3, 5)[other] * unit, "m": (3, 2)[other] * unit}  # n >= m, as where the polynomial is read
@@ -196,7 +196,7 @@ def test_the_value_of_both_polynomials_of_a_small_function_is_the_count_at_other
 @every_mechanism
 def test_sizes_to_read_polynomials_from_are_primes_of_their_own_and_whole_numbers_of_tiles(f):
     sizes = prime_sizes(f)
-    assert set(sizes) == {letter for item in parse(f.mechanism.inputs) for letter in item.axes}
+    assert set(sizes) == {letter for item in parse(f.record.inputs) for letter in item.axes}
     for letter, size in sizes.items():
         if letter in LENGTHS:
             assert size % CHUNK == size % ROWS == size % COLS == 0

@@ -1,1 +1,5 @@
-"""All pairs, exactly: softmax attention and the options that every exact computation shares."""
+"""All pairs, in any order of summation."""
+
+from factorattn.attention.exact.softmax import softmax_attention
+
+__all__ = ["softmax_attention"]

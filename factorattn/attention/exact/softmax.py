@@ -26,7 +26,6 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     time="n*m*d + n*m*e",
     memory="n*e",
     causal="option",
-    mask=True,
     normalised=True,
     paper="vaswani2017",
 )

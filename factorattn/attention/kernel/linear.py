@@ -9,7 +9,7 @@ The features are positive, and so are the weights.
 from typing import Any
 
 from factorattn.attention.kernel.engine import kernel_attend
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, working_precision
 from factorattn.scalars import flag
 
@@ -24,11 +24,13 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     time="n*d*e + m*d*e",
     memory="n*d + m*d + n*e",
     causal="option",
-    mask=False,
     normalised=True,
+    refuses={
+        "mask": "sums over keys are shared by all queries, so no pair can be hidden; leave out keys that none may see",
+    },
     paper="katharopoulos2020",
 )
-def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str = "chunked") -> Any:
+def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None = None, form: str = "chunked") -> Any:
     """Attend with inner products of positive features as weights, in time linear in the length.
 
     Parameters
@@ -39,6 +41,8 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
         Queries, keys and values; batch axes broadcast.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
+    mask : None
+        Refused, with the reason.
     form : {"chunked", "parallel", "recurrent"}
         Equal to rounding. "parallel" is the definition, O(n m); "recurrent" takes one key at a time.
 
@@ -63,6 +67,7 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, form: str 
     section 3.
     arXiv:2006.16236
     """
+    refuse(linear_attention, mask=mask)
     xp, _ = check(INPUTS, q=q, k=k, v=v)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
     o = kernel_attend(

@@ -12,7 +12,7 @@ from typing import Any
 
 from factorattn.attention.exact.options import scale_of
 from factorattn.attention.kernel.engine import kernel_attend
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.features import FEATURES, orthogonal_gaussian
 from factorattn.scalars import flag, positive
@@ -28,8 +28,10 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
     time="n*r*d + m*r*d + n*r*e + m*r*e",
     memory="n*d + m*d + n*r + m*r + n*e",
     causal="option",
-    mask=False,
     normalised=True,
+    refuses={
+        "mask": "sums over keys are shared by all queries, so no pair can be hidden; leave out keys that none may see",
+    },
     paper="choromanski2021",
     approximates="softmax_attention",
     knob="r",
@@ -45,6 +47,7 @@ def performer_attention(
     features: str = "positive",
     causal: bool = False,
     scale: float | None = None,
+    mask: None = None,
     form: str = "chunked",
 ) -> Any:
     """Attend with random-feature estimates of the softmax weights, in time linear in the length.
@@ -68,6 +71,8 @@ def performer_attention(
         Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
     scale : float, optional
         Positive factor of q . k; by default 1 / sqrt(d).
+    mask : None
+        Refused, with the reason.
     form : {"chunked", "parallel", "recurrent"}
         Equal to rounding. "parallel" is the definition, O(n m); "recurrent" takes one key at a time.
 
@@ -96,6 +101,7 @@ def performer_attention(
     Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1.
     arXiv:2009.14794
     """
+    refuse(performer_attention, mask=mask)
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
     phi = choose(FEATURES, features=features)
     scale = scale_of(scale, size["d"]) if scale is None else positive(scale=scale)

@@ -9,7 +9,7 @@ from typing import Any
 
 from factorattn.attention.exact.options import scale_of
 from factorattn.attention.exact.softmax import FORMS
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.pooling import segment_means
 
@@ -24,8 +24,11 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, e?: ... r m, f?: ... r m, rank? = 
     time="r*m*d + r*m*e + n*r*d + n*r*e",
     memory="r*d + r*e + n*e",
     causal="never",
-    mask=False,
     normalised=False,
+    refuses={
+        "mask": "each of its r mixtures holds all keys, so none can be hidden; leave out keys that none may see",
+        "causal": "each of its r mixtures holds keys of all times",
+    },
     paper="wang2020linformer",
     approximates="softmax_attention",
     knob="r",
@@ -39,6 +42,8 @@ def linformer_attention(
     *,
     rank: int | None = None,
     scale: float | None = None,
+    mask: Any | None = None,
+    causal: bool = False,
     form: str = "online",
 ) -> Any:
     """Attend to r learned mixtures of the keys instead of all m.
@@ -59,6 +64,8 @@ def linformer_attention(
         Number r of mixtures. By default that of `e`, or min(m, 256).
     scale : float, optional
         Factor of q . (E k); by default 1 / sqrt(d).
+    mask, causal : None or False
+        Refused, with the reason.
     form : {"online", "dense"}
         Equal to rounding. "dense" holds all n r logits.
 
@@ -82,6 +89,7 @@ def linformer_attention(
     ----------
     Wang et al., "Linformer: Self-Attention with Linear Complexity", 2020, section 4. arXiv:2006.04768
     """
+    refuse(linformer_attention, mask=mask, causal=causal)
     xp, size = check(INPUTS, q=q, k=k, v=v, e=e, f=f, rank=rank)
     attend = choose(FORMS, form=form)
     if e is None and f is not None:

@@ -9,7 +9,7 @@ whose weights have rank r. It costs more than what it approximates.
 from typing import Any
 
 from factorattn.attention.exact.options import check_pairs, scale_of
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.svd import truncated_svd
 from factorattn.primitives.pairs import masked_logits, softmax_weights
@@ -25,8 +25,11 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, rank = r"
     time="n*m*d + n*m**2 + m**3 + m*r*e + n*r*e",
     memory="n*m + m**2",
     causal="never",
-    mask=True,
     normalised=False,
+    coupled=True,
+    refuses={
+        "causal": "a singular vector holds weights of all times; give the causal mask= to approximate causal weights",
+    },
     paper="eckart1936",
     approximates="softmax_attention",
     knob="r",
@@ -40,6 +43,7 @@ def lowrank_attention(
     mask: Any | None = None,
     bias: Any | None = None,
     scale: float | None = None,
+    causal: bool = False,
     form: str = "svd",
 ) -> Any:
     """Attend with the best rank-r approximation of the softmax weights.
@@ -58,6 +62,8 @@ def lowrank_attention(
         Added to the logits.
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
+    causal : None or False
+        Refused, with the reason.
     form : {"svd", "projection"}
         Equal to rounding where the singular value `rank` is apart from the next. "svd" is the definition; "projection"
         applies P and then projects on its leading left singular vectors, U_r U_r^T (P v).
@@ -84,6 +90,7 @@ def lowrank_attention(
     ----------
     Eckart and Young, "The approximation of one matrix by another of lower rank", Psychometrika 1, 1936, pages 211-218.
     """
+    refuse(lowrank_attention, causal=causal)
     xp, size = check(INPUTS, q=q, k=k, v=v, rank=rank)
     apply = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)

@@ -12,7 +12,7 @@ from typing import Any
 
 from factorattn.attention.exact.options import scale_of
 from factorattn.attention.sparse.engine import attend_neighbours, merge, window_band
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import softmax_attend
@@ -32,8 +32,12 @@ INPUTS = (
     time="n*w*d + n*w*e + n*g*d + n*g*e",
     memory="n*w + n*g + n*d + n*e",
     causal="option",
-    mask=False,
     normalised=True,
+    values=("v", "v_global"),
+    positional=True,
+    refuses={
+        "mask": "its pairs are those of the window and the global tokens; pattern_attention takes any set of pairs",
+    },
     paper="beltagy2020",
     approximates="softmax_attention",
     knob="w",
@@ -50,6 +54,7 @@ def longformer_attention(
     v_global: Any | None = None,
     causal: bool = False,
     scale: float | None = None,
+    mask: None = None,
     form: str = "blocked",
 ) -> Any:
     """Attend to a window and to global tokens, which attend to everything.
@@ -70,6 +75,8 @@ def longformer_attention(
         No token sees a later one; a global token then sees all earlier ones.
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
+    mask : None
+        Refused, with the reason.
     form : {"blocked", "dense"}
         Equal to rounding. "dense" is the definition, O(n^2).
 
@@ -92,6 +99,7 @@ def longformer_attention(
     ----------
     Beltagy, Peters and Cohan, "Longformer: The Long-Document Transformer", 2020, section 3.1. arXiv:2004.05150
     """
+    refuse(longformer_attention, mask=mask)
     xp, size = check(
         INPUTS,
         q=q,

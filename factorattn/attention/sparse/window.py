@@ -10,7 +10,7 @@ from typing import Any
 from factorattn.attention.exact.options import scale_of
 from factorattn.attention.exact.softmax import FORMS as EXACT
 from factorattn.attention.sparse.engine import attend_neighbours, window_band
-from factorattn.catalogue import mechanism
+from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
 from factorattn.scalars import flag
 
@@ -25,8 +25,11 @@ INPUTS = "q: ... n d, k: ... n d, v: ... n e, window = w"
     time="n*w*d + n*w*e",
     memory="n*w + n*d + n*e",
     causal="option",
-    mask=False,
     normalised=True,
+    positional=True,
+    refuses={
+        "mask": "its pairs are those of the window; softmax_attention takes both a window and a mask",
+    },
     paper="beltagy2020",
     approximates="softmax_attention",
     knob="w",
@@ -39,6 +42,7 @@ def window_attention(
     window: int = 128,
     causal: bool = False,
     scale: float | None = None,
+    mask: None = None,
     form: str = "blocked",
 ) -> Any:
     """Attend to the keys at most `window` positions away.
@@ -56,6 +60,8 @@ def window_attention(
         Query i sees no key after itself.
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
+    mask : None
+        Refused, with the reason.
     form : {"blocked", "online", "dense"}
         Equal to rounding. "dense" is the definition, O(n^2); "blocked" forms n / b products of b x 3 b; "online" goes
         tile by tile through the band.
@@ -80,6 +86,7 @@ def window_attention(
     ----------
     Beltagy, Peters and Cohan, "Longformer: The Long-Document Transformer", 2020, section 3.1. arXiv:2004.05150
     """
+    refuse(window_attention, mask=mask)
     xp, size = check(INPUTS, q=q, k=k, v=v, window=window)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)

@@ -1,0 +1,3 @@
+"""Several attentions side by side, and what their heads share."""
+
+__all__: list[str] = []

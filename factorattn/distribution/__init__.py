@@ -1,0 +1,3 @@
+"""From scores to weights: p(a)."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Sets of pairs (i, j): an algebra, shapes, blocks and reach. Knows nothing of attention."""
+
+__all__: list[str] = []
