@@ -70,7 +70,7 @@ def prime_sizes(f: Callable, primes: Sequence[int] = PRIMES, large: str | None =
     """A size for each letter of the contract of `f` from which counts can be read back; `large` is 64 times that."""
     own = _own_primes(f, primes)
     sizes = {x: prime * (64 if x == large else 1) for x, prime in own.items()}
-    unit = TILE * sizes.get("w", 1)  # so that tiles and windows fit a whole number of times
+    unit = TILE * sizes.get("w", 1) * sizes.get("b", 1)  # tiles, windows and blocks fit a whole number of times
     return {x: size * (unit if x in LENGTHS else 1) for x, size in sizes.items()}
 
 
@@ -110,7 +110,7 @@ def _checked(
     f: Callable,
     options: Mapping[str, Any],
     large: str | None,
-    counts: Callable[[Tally], Iterable[tuple[int, int, str]]],
+    counts: Callable[[Tally], Iterable[tuple[int | Fraction, int, str]]],
 ) -> Polynomial:
     """Read the polynomial at one set of primes and hold it against the count at another."""
     sizes, others = prime_sizes(f, PRIMES, large), prime_sizes(f, OTHER_PRIMES, large)
@@ -122,7 +122,7 @@ def _checked(
     return polynomial
 
 
-def _polynomial(f: Callable, large: str | None, counts: Iterable[tuple[int, int, str]]) -> Polynomial:
+def _polynomial(f: Callable, large: str | None, counts: Iterable[tuple[int | Fraction, int, str]]) -> Polynomial:
     primes, sizes, total = _own_primes(f, PRIMES), prime_sizes(f, PRIMES, large), Polynomial()
     for count, times, name in counts:
         if count * times == 0:

@@ -13,11 +13,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from factorattn.interpret import counting_rules
+from factorattn.interpret.counting_linalg import LINALG
+from factorattn.interpret.counting_rules import FUNCTIONS
 
 __all__ = ["OPERATORS", "Array", "CountingNamespace", "NeedsValues", "Tally", "counting"]
 
@@ -52,7 +54,7 @@ class Tally:
     Attributes
     ----------
     log : Counter of (function, kind, count) to calls
-        Every call and its operations, those of repeated tiles together.
+        Every call and its operations, those of repeated tiles together; thirds are kept, and rounded up in sums.
     moved : int
         Bytes read and written by all functions; views are free.
     peak : int
@@ -61,7 +63,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.log: Counter[tuple[str, str, int]] = Counter()
+        self.log: Counter[tuple[str, str, int | Fraction]] = Counter()
         self.moved = self.live = self.peak = 0
         self.held: Counter[int] = Counter()
         self.held_at_peak: Counter[int] = Counter()
@@ -71,17 +73,17 @@ class Tally:
     @property
     def by_kind(self) -> dict[str, int]:
         """Operations by kind: contract, elementwise, transcendental, reduce, decompose."""
-        kinds: Counter[str] = Counter()
+        kinds: dict[str, int | Fraction] = {}
         for (_, kind, count), calls in self.log.items():
-            kinds[kind] += count * calls
-        return dict(kinds)
+            kinds[kind] = kinds.get(kind, 0) + count * calls
+        return {kind: math.ceil(count) for kind, count in kinds.items()}
 
     @property
     def flops(self) -> int:
         """All operations."""
-        return sum(count * calls for (_, _, count), calls in self.log.items())
+        return math.ceil(sum(count * calls for (_, _, count), calls in self.log.items()))
 
-    def add(self, name: str, kind: str, counts: tuple[int, ...], moved: int) -> None:
+    def add(self, name: str, kind: str, counts: tuple[int | Fraction, ...], moved: int) -> None:
         """Note one call (of `times` equal ones)."""
         for count in counts:
             if count * self.times:
@@ -183,7 +185,7 @@ for _dunder, _name in {"neg": "negative", "invert": "logical_not", "abs": "abs",
 
 
 class CountingNamespace:
-    """The namespace. Its functions are the rules of `counting_rules`, looked up by name."""
+    """The namespace. Its functions are the rules of `counting_rules` and its kin, looked up by name."""
 
     __name__ = "counting"
     inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
@@ -192,11 +194,11 @@ class CountingNamespace:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self.linalg = _Extension(self, counting_rules.LINALG)
+        self.linalg = _Extension(self, LINALG)
 
     def __getattr__(self, name: str) -> Any:
-        if name in counting_rules.FUNCTIONS:
-            return counting_rules.FUNCTIONS[name].__get__(self)
+        if name in FUNCTIONS:
+            return FUNCTIONS[name].__get__(self)
         if name.startswith("__"):
             raise AttributeError(name)
         raise NotImplementedError(f"counting has no rule for xp.{name}")

@@ -3,7 +3,7 @@
     elementwise     1 operation per entry of the result        contract    2 per product that is summed
     transcendental  1, counted apart                           reduce      1 per entry of the argument
     select          comparisons and choices: no arithmetic     move        bytes only
-    view            nothing at all                             decompose   formulas of Golub and Van Loan
+    view            nothing at all                             decompose   see `counting_linalg`
 
 A name that is in none of the rows has no rule, and raises. Shapes and refusals are NumPy's.
 """
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-__all__ = ["FUNCTIONS", "LINALG"]
+from factorattn.interpret.counting_search import SEARCH
+
+__all__ = ["FUNCTIONS"]
 
 ELEMENTWISE = (
     "add subtract multiply divide floor_divide remainder negative positive abs square sign maximum minimum clip "
@@ -238,24 +240,13 @@ def _finfo(xp, dtype):
     return np.finfo(getattr(dtype, "dtype", dtype))
 
 
-def _svd(xp, a, /, *, full_matrices=True):
-    """Thin SVD by R-SVD: 6 p q^2 + 20 q^3 for p >= q (Golub and Van Loan, 4th edition, section 8.6)."""
-    if full_matrices:
-        raise NotImplementedError("counting has no rule for linalg.svd with full_matrices=True")
-    *batch, p, q = a.shape
-    big, small, items = max(p, q), min(p, q), math.prod(batch)
-    u, s, vt = (xp.array((*batch, *shape), a.dtype) for shape in ((p, small), (small,), (small, q)))
-    moved = a.nbytes + u.nbytes + s.nbytes + vt.nbytes
-    xp.tally.add("linalg.svd", "decompose", (6 * items * big * small**2, 20 * items * small**3), moved)
-    return u, s, vt
-
-
 FUNCTIONS: dict[str, Callable] = {
     **{name: _entries(name, "elementwise") for name in ELEMENTWISE.split()},
     **{name: _entries(name, "transcendental") for name in TRANSCENDENTAL.split()},
     **{name: _entries(name, "select") for name in (*COMPARE.split(), *LOGIC.split())},
     **{name: _reduce(name) for name in REDUCE.split()},
     **{name: _scan(name) for name in SCAN.split()},
+    **SEARCH,
     "where": _where,
     "matmul": _matmul,
     "reshape": _view(_reshaped),
@@ -264,6 +255,7 @@ FUNCTIONS: dict[str, Callable] = {
     "broadcast_to": _asked(np.broadcast_to),
     "expand_dims": _asked(lambda x, *, axis=0: np.expand_dims(x, axis)),
     "squeeze": _asked(np.squeeze),
+    "moveaxis": _asked(np.moveaxis),
     "concat": _joined("concat"),
     "stack": _joined("stack"),
     "take": _take,
@@ -278,5 +270,3 @@ FUNCTIONS: dict[str, Callable] = {
     "isdtype": _isdtype,
     "finfo": _finfo,
 }
-
-LINALG: dict[str, Callable] = {"svd": _svd}
