@@ -17,6 +17,7 @@ version = release = factorattn.__version__
 
 extensions = [
     "catalogue",
+    "equivalences",
     "mathml",
     "myst_parser",
     "numpydoc",

@@ -33,7 +33,7 @@ def test_options_are_of_mechanisms_that_exist():
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_there_is_a_size_for_every_letter(name):
     letters = {letter for item in parse(CATALOGUE[name].record.inputs) for letter in item.axes}
-    assert letters <= {*literal("SIZES"), "n", "m"}
+    assert letters <= {*literal("SIZES"), "n", "m", "x", "y"}
 
 
 @pytest.mark.parametrize("name", ["SIZES", "LENGTHS", "LIBRARIES", "KERNELS"])

@@ -63,7 +63,7 @@ def test_an_unsound_one_is_told_what_is_wrong(f, changes, words):
 
 
 def test_a_function_without_record_or_form_is_told_what_it_needs():
-    with pytest.raises(TypeError, match=r"decorate it with factorattn\.record"):
+    with pytest.raises(TypeError, match=r"decorate it with factorattn\.mechanism"):
         check_mechanism(lambda q, k, v: v)
     with pytest.raises(TypeError, match="must take form="):
         check_mechanism(carrying(lambda q, k, v: v))

@@ -1,4 +1,4 @@
-"""Every mechanism: seconds, bytes, counted operations and error, on real heads of a Transformer.
+"""Every mechanism: seconds, bytes, counted operations and error, on real heads of a Transformer where it takes such.
 
 A mechanism is a class here, not a parameter: asv files results by the position of parameters, and a growing list would
 move them.
@@ -23,14 +23,14 @@ class Mechanism:
             raise NotImplementedError("nothing to run, or too slow: a full singular value decomposition")
         self.f = common.mechanism(self.name)
         xp, self.wait = common.library(library)
-        self.inputs = [xp.asarray(x) for x in common.embedded(n)]
+        self.inputs = {name: xp.asarray(x) for name, x in common.inputs(self.f, n).items()}
         self.options = common.OPTIONS.get(self.name, {})
         self.run(kernels)
 
     def run(self, kernels):
         """One call."""
         with common.factorattn.kernels(kernels):
-            o = self.f(*self.inputs, **self.options)
+            o = self.f(**self.inputs, **self.options)
         self.wait()
         return o
 
@@ -57,12 +57,13 @@ class Mechanism:
         target = self.f.record.approximates
         exact = self.f if target is None else common.mechanism(target)
         with common.factorattn.kernels("off"):
-            truth = exact(*common.embedded(n, "float64"), form=exact.record.forms[0])
+            options = self.options if exact is self.f else {}
+            truth = exact(**common.inputs(self.f, n, "float64"), **options, form=exact.record.forms[0])
         return float(np.linalg.norm(o - truth) / np.linalg.norm(truth))
 
     def cost(self, n):
         """What the library counts for these inputs."""
-        return common.factorattn.cost(self.f, {**common.SIZES, "n": n, "m": n}, batch=(2,))
+        return common.factorattn.cost(self.f, common.sizes(n), batch=(2,))
 
     peakmem_call.params = (common.LENGTHS, ["numpy"], common.KERNELS)
     track_error.params = ([256, 1024], common.LIBRARIES, common.KERNELS)

@@ -6,6 +6,7 @@ import numpy as np
 
 try:  # a commit may be older than any name asked for here
     import factorattn
+    import factorattn.contract
     from factorattn.data import load_minilm
 except ImportError:
     factorattn = load_minilm = None
@@ -27,7 +28,10 @@ OPTIONS = {
     "longformer_attention": {"window": 64, "global_tokens": (0, 100, 200)},
     "lowrank_attention": {"rank": 32},
 }
-SIZES = {"d": 32, "e": 32, "r": 128, "w": 64, "g": 3}  # the letters of these options and of the embedded input
+SIZES = {  # the letters of these options and of the embedded input, then all others
+    "d": 32, "e": 32, "r": 128, "w": 64, "g": 3,
+    "a": 32, "b": 64, "c": 64, "f": 32, "h": 2, "l": 128, "p": 8, "s": 2, "t": 16, "u": 64,
+}  # fmt: skip
 
 LENGTHS = [256, 1024, 4096]
 LIBRARIES = ["numpy", "cupy"]
@@ -54,6 +58,27 @@ def embedded(n, dtype="float32"):
     if load_minilm is None:
         raise NotImplementedError("this commit has no embedded input")
     return tuple(load_minilm(n=n, dtype=dtype))
+
+
+def sizes(n):
+    """A size for every letter at length n; a grid has n places."""
+    return {**SIZES, "n": n, "m": n, "x": n // 16, "y": 16}
+
+
+def inputs(f, n, dtype="float32"):
+    """The arrays that a mechanism cannot do without: real queries, keys and values, and normal numbers for the rest."""
+    real = dict(zip("qkv", embedded(n, dtype), strict=True))
+    lengths, rng, found = sizes(n), np.random.default_rng(0), {}
+    for item in factorattn.contract.parse(f.record.inputs):
+        if item.kind != "array" or item.optional:
+            continue
+        shape = tuple(lengths[letter] for letter in item.axes)
+        like = real.get(item.name)
+        if like is not None and like.shape[-2:] == shape:
+            found[item.name] = like
+        else:
+            found[item.name] = rng.standard_normal(((2,) if item.batched else ()) + shape).astype(dtype)
+    return found
 
 
 def library(name):

@@ -4,14 +4,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from factorattn import CATALOGUE, __version__, find
+from factorattn import CATALOGUE, __version__
 from factorattn.cli.errors import TERMINATED, BadInput, Commands, NothingDone
 from factorattn.cli.output import STDOUT, whole_file
 from factorattn.cli.sizes import read_budget, read_count, read_seed, read_sizes
@@ -144,18 +143,20 @@ def compare(
 
 @app.command("list")
 def list_mechanisms() -> None:
-    """List the mechanisms."""
-    from factorattn.cli.describe import print_list
+    """List mechanisms, scores, distributions and positions."""
+    from factorattn.cli.listing import print_list
 
     print_list()
 
 
 @app.command()
-def show(name: Name) -> None:
-    """Show a mechanism: equation, paper, inputs, forms, declared and counted cost."""
-    from factorattn.cli.describe import print_mechanism
+def show(
+    name: Annotated[str, typer.Argument(help="Any name of the list; score.dot tells kinds apart.", show_default=False)],
+) -> None:
+    """Show one entry: equation, paper, inputs, forms, declared and counted cost, laws tried here and now."""
+    from factorattn.cli.show import print_entry
 
-    print_mechanism(_find(name))
+    print_entry(name)
 
 
 @app.command()
@@ -167,28 +168,22 @@ def cost(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count what one call costs at given sizes, at once and for any size."""
-    from factorattn.cli.describe import print_cost
+    from factorattn.cli.count import print_cost
+    from factorattn.cli.entries import mechanism
 
-    print_cost(_find(name), words or [], as_json=json_output)
-
-
-def _find(name: str) -> Callable:
-    try:
-        return find(name)
-    except ValueError:
-        known = {spelling: full for full in CATALOGUE for spelling in (full.removesuffix("_attention"), full)}
-        near = dict.fromkeys(known[word] for word in get_close_matches(name.lower(), known))
-        told = f"did you mean {' or '.join(near)}?" if near else "`factorattn list` shows all"
-        raise BadInput(f"mechanism must be in the catalogue, got {name!r}; {told}") from None
+    print_cost(mechanism(name), words or [], as_json=json_output)
 
 
 def _selected(only: list[str] | None) -> list[str]:
+    from factorattn.cli.entries import mechanism
+    from factorattn.cli.options import asks_for
+
     if not only:
-        return list(CATALOGUE)
+        return [name for name, f in CATALOGUE.items() if not asks_for(f)]
     names = [name.strip() for word in only for name in word.split(",") if name.strip()]
     if not names:
         raise BadInput(f"--only names no mechanism, got {','.join(only)!r}")
-    return list(dict.fromkeys(_find(name).__name__ for name in names))
+    return list(dict.fromkeys(mechanism(name).__name__ for name in names))
 
 
 def _knobs(words: list[str], longest: int) -> dict[str, int]:

@@ -6,13 +6,19 @@ from typing import Any
 
 from factorattn.contract import check, parse
 
-__all__ = ["LeftOut", "fixed_options", "knobs", "options_for"]
+__all__ = ["LeftOut", "asks_for", "fixed_options", "knobs", "options_for"]
 
 INPUTS = ("q", "k", "v")
 
 
 class LeftOut(Exception):
     """A mechanism does not fit the input; the text says why."""
+
+
+def asks_for(f: Callable) -> list[str]:
+    """The arrays that a mechanism cannot do without, beside q, k, v."""
+    items = parse(f.record.inputs)  # type: ignore[attr-defined]
+    return [item.name for item in items if item.kind == "array" and not item.optional and item.name not in INPUTS]
 
 
 def knobs(f: Callable) -> list[str]:
@@ -27,7 +33,7 @@ def fixed_options(f: Callable, *, causal: bool) -> dict[str, Any]:
         raise LeftOut("is never causal")
     if not causal and can_be == "always":
         raise LeftOut("is always causal; compare it with --causal")
-    return {"causal": causal} if can_be == "option" else {}
+    return {"causal": causal} if can_be in ("option", "values") else {}
 
 
 def options_for(
@@ -39,11 +45,12 @@ def options_for(
     """
     options = fixed_options(f, causal=causal)
     contract, parameters = f.record.inputs, inspect.signature(f).parameters  # type: ignore[attr-defined]
+    if asks_for(f):
+        raise LeftOut(f"needs {', '.join(asks_for(f))}, and the input has q, k, v only")
     for item in parse(contract):
         if item.kind == "array":
-            if item.name not in INPUTS and not item.optional:
-                raise LeftOut(f"needs {item.name}, and the input has q, k, v only")
-        elif item.axes[0] in sizes:
+            continue
+        if item.axes[0] in sizes:
             size = sizes[item.axes[0]]
             options[item.name] = size if item.kind == "size" else tuple(range(size))
         elif parameters[item.name].default is inspect.Parameter.empty:

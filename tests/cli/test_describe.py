@@ -6,7 +6,11 @@ import re
 import pytest
 
 from factorattn import CATALOGUE, __version__, cost, family, softmax_attention, time_polynomial
+from factorattn.cli.entries import KINDS
+from factorattn.cli.listing import equation
 from factorattn.cli.sizes import read_count
+from factorattn.testing import COST_LAWS, LAWS
+from factorattn.testing.check import cases
 
 
 def test_the_list_has_every_mechanism_with_what_it_declares(call):
@@ -16,12 +20,64 @@ def test_the_list_has_every_mechanism_with_what_it_declares(call):
         assert all(form in line for form in f.record.forms)
 
 
+def test_the_list_has_every_score_distribution_and_position_with_its_equation(call):
+    out = call("list").stdout
+    for kind in ("score", "distribution", "position"):
+        for name, f in KINDS[kind].items():
+            (line,) = [line for line in out.splitlines() if line.split()[:2] == [kind, name]]
+            assert equation(f) in line
+            assert equation(f)
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_mechanism_can_be_shown(call, name):
+def test_every_mechanism_can_be_shown(call, name, monkeypatch):
+    monkeypatch.setattr("factorattn.testing.laws.LAWS", {"inputs_are_left_alone": LAWS["inputs_are_left_alone"]})
+    monkeypatch.setattr("factorattn.testing.cost_laws.COST_LAWS", {})
     record = CATALOGUE[name].record
-    out = " ".join(call("show", name.removesuffix("_attention")).stdout.split())
-    for told in (f"{name}(q, k, v", record.inputs, record.time, record.memory, record.paper, *record.forms):
+    out = " ".join(call("show", name).stdout.split())
+    for told in (f"{name}(", record.inputs, record.time, record.memory, record.paper, *record.forms):
         assert told in out
+    assert all(" ".join(why.split()) in out for why in record.refuses.values())
+    assert "laws passed 1 of 1: inputs are left alone" in out
+    assert "BROKEN" not in out
+
+
+@pytest.mark.parametrize(
+    "name", [f"{kind}.{name}" for kind in ("score", "distribution", "position") for name in KINDS[kind]]
+)
+def test_every_other_entry_can_be_shown(call, name):
+    kind, _, bare = name.partition(".")
+    record = KINDS[kind][bare].record
+    out = " ".join(call("show", name).stdout.split())
+    for told in (f"{bare}(", record.inputs, record.time, record.memory, record.paper, f"kind {kind}"):
+        assert told in out
+
+
+def test_show_tries_the_laws_here_and_now(call):
+    out = " ".join(call("show", "window").stdout.split())
+    applied = [name for name, law in LAWS.items() if any(law(case) for case in cases(CATALOGUE["window_attention"]))]
+    told = re.search(r"laws passed (\d+) of (\d+): (.*?) do not apply (.*)$", out)
+    assert int(told[1]) == int(told[2]) == len(applied) + len(COST_LAWS)
+    assert all(name.replace("_", " ") in told[3] for name in applied)
+    assert all(name.replace("_", " ") in told[4] for name in set(LAWS) - set(applied))
+
+
+def test_show_says_which_law_is_broken(call, monkeypatch):
+    def no_law(case):
+        raise AssertionError("as planned")
+
+    monkeypatch.setattr("factorattn.testing.laws.LAWS", {"no_law": no_law})
+    out = " ".join(call("show", "window").stdout.split())
+    assert "laws passed 2 of 3" in out
+    assert "BROKEN no_law (as planned)" in out
+
+
+def test_a_name_of_several_kinds_is_the_mechanism_and_tells_of_the_others(call, monkeypatch):
+    monkeypatch.setattr("factorattn.testing.laws.LAWS", {})
+    out = call("show", "softmax").stdout
+    assert out.startswith("softmax_attention(")
+    assert "also distribution.softmax" in out
+    assert call("show", "distribution.softmax").stdout.startswith("softmax(")
 
 
 def test_show_has_the_equation_and_the_counted_polynomial(call):

@@ -17,7 +17,7 @@ SIZES = {"n": 12, "m": 10, "d": 4, "e": 3, "r": 5, "w": 2, "g": 1}
     time="n*m*d",
     memory="n*m",
     causal="never",
-    mask=False,
+    refuses={"mask": "it has none of these", "causal": "it has none of these"},
     normalised=False,
     paper="none2000",
 )

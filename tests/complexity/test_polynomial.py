@@ -24,7 +24,7 @@ every_mechanism = pytest.mark.parametrize("f", CATALOGUE.values(), ids=CATALOGUE
 
 def carrying(inputs):
     """Give a function the record that counting needs."""
-    rest = {"time": "n", "memory": "n", "causal": "never", "mask": False, "normalised": False, "paper": "none2000"}
+    rest = {"time": "n", "memory": "n", "causal": "always", "normalised": False, "paper": "none2000"}
     return mechanism(inputs=inputs, forms=("only",), **rest)
 
 

@@ -1,3 +1,7 @@
 """Which pairs are looked at depends on the data: buckets, clusters, sorted blocks, chosen queries."""
 
-__all__: list[str] = []
+from factorattn.attention.hashing.reformer import reformer_attention
+from factorattn.attention.hashing.routing import routing_attention
+from factorattn.attention.hashing.sinkhorn import sinkhorn_attention
+
+__all__ = ["reformer_attention", "routing_attention", "sinkhorn_attention"]

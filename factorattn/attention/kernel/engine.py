@@ -16,10 +16,12 @@ from factorattn.primitives.causal_scan import causal_scan, empty_state, gather_k
 from factorattn.primitives.pairs import band_seen, finite_top, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["kernel_attend"]
+__all__ = ["divide", "kernel_attend"]
 
 
-def kernel_attend(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, form: str, xp: Any) -> Any:
+def kernel_attend(
+    f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, form: str, xp: Any, shown: Any | None = None
+) -> Any:
     """Attend with weights e^s_j f_i . g_j.
 
     Parameters
@@ -34,6 +36,8 @@ def kernel_attend(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool
     causal : bool
         Query i sees keys ``j <= i + m - n`` only.
     form : {"parallel", "chunked", "recurrent"}
+    shown : boolean array, shape (..., m, 1), optional
+        The keys that there are; all if left out.
 
     Returns
     -------
@@ -41,6 +45,9 @@ def kernel_attend(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool
         Zeros where a query sees no key.
     """
     attend = choose(FORMS, form=form)
+    if shown is not None:  # features of zero weigh nothing, and no NaN is left to spread
+        g, v = xp.where(shown, g, 0.0), xp.where(shown, v, 0.0)
+        log_scale = None if log_scale is None else xp.where(shown, log_scale, -xp.inf)
     if g.shape[-2] == 0:
         batch = np.broadcast_shapes(f.shape[:-2], g.shape[:-2], v.shape[:-2])
         return xp.zeros((*batch, f.shape[-2], v.shape[-1]), dtype=v.dtype, device=v.device)
@@ -58,23 +65,24 @@ def _parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp
     if seen is not None:
         weights = xp.where(seen, weights, 0.0)
     numerator = weigh(weights, v, guarded=causal, xp=xp)  # (..., n, e)
-    return _divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
+    return divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
 
 
 def _chunked(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """Sums over keys first; causal ones chunk by chunk."""
     if causal:
-        return _divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
+        return divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
     if log_scale is not None:
-        g = g * xp.exp(log_scale - xp.max(log_scale, axis=-2, keepdims=True))  # (..., m, r)
+        top = finite_top(xp.max(log_scale, axis=-2, keepdims=True), xp=xp)  # (..., 1, 1)
+        g = g * xp.exp(log_scale - top)  # (..., m, r)
     numerator = f @ (g.mT @ v)  # (..., n, e)
-    return _divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
+    return divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
 
 
 def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """One key at a time into a state of constant size: how a decoder runs it."""
     if causal:
-        return _divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
+        return divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
 
     def add(state, keys):
         return gather_keys(
@@ -82,10 +90,10 @@ def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, x
         ), None
 
     (outer, total, _), _ = scan_tiles(add, empty_state(g, v, xp=xp), 0, g.shape[-2], 1, xp=xp)
-    return _divide(f @ outer, f @ total.mT, xp=xp)
+    return divide(f @ outer, f @ total.mT, xp=xp)
 
 
-def _divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
+def divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
     """Normalise rows; one that sees no key, or none of whose weights are in range, is zero."""
     return numerator / xp.where(denominator == 0, 1.0, denominator)
 

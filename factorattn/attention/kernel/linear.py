@@ -9,7 +9,8 @@ The features are positive, and so are the weights.
 from typing import Any
 
 from factorattn.attention.kernel.engine import kernel_attend
-from factorattn.catalogue import mechanism, refuse
+from factorattn.attention.kernel.keys import check_keys
+from factorattn.catalogue import mechanism
 from factorattn.contract import check, working_precision
 from factorattn.scalars import flag
 
@@ -25,12 +26,11 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     memory="n*d + m*d + n*e",
     causal="option",
     normalised=True,
-    refuses={
-        "mask": "sums over keys are shared by all queries, so no pair can be hidden; leave out keys that none may see",
-    },
     paper="katharopoulos2020",
 )
-def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None = None, form: str = "chunked") -> Any:
+def linear_attention(
+    q: Any, k: Any, v: Any, *, mask: Any | None = None, causal: bool = False, form: str = "chunked"
+) -> Any:
     """Attend with inner products of positive features as weights, in time linear in the length.
 
     Parameters
@@ -39,10 +39,10 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None
     k : array, shape (..., m, d)
     v : array, shape (..., m, e)
         Queries, keys and values; batch axes broadcast.
+    mask : boolean array broadcasting to (..., 1, m), optional
+        False where key j is hidden, as padding is: sums over keys are shared, so from all queries or from none.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
-    mask : None
-        Refused, with the reason.
     form : {"chunked", "parallel", "recurrent"}
         Equal to rounding. "parallel" is the definition, O(n m); "recurrent" takes one key at a time.
 
@@ -53,9 +53,9 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None
     Raises
     ------
     ValueError
-        If shapes disagree or `form` is unknown.
+        If shapes disagree, `mask` tells queries apart, or `form` is unknown.
     TypeError
-        If inputs are not floating arrays of one library.
+        If inputs are not floating arrays of one library, or `mask` is not boolean.
 
     Notes
     -----
@@ -67,9 +67,9 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None
     section 3.
     arXiv:2006.16236
     """
-    refuse(linear_attention, mask=mask)
     xp, _ = check(INPUTS, q=q, k=k, v=v)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
+    shown = check_keys(mask, q, k, v, xp=xp)
     o = kernel_attend(
         _elu_plus_one(q, xp=xp),
         _elu_plus_one(k, xp=xp),
@@ -77,6 +77,7 @@ def linear_attention(q: Any, k: Any, v: Any, *, causal: bool = False, mask: None
         log_scale=None,
         causal=flag(causal=causal),
         form=form,
+        shown=shown,
         xp=xp,
     )
     return xp.astype(o, dtype, copy=False)

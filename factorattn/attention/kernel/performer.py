@@ -2,24 +2,29 @@
 
     exp(scale q_i . k_j) ~ phi(x_i) . phi(y_j),   x = sqrt(scale) q,   y = sqrt(scale) k
 
-with the random features phi of `factorattn.factor.features`.
+with the random features phi of `factorattn.factor.features`, or with those of `factorattn.factor.generalized`, which
+make kernels of their own.
 
 The estimate of each weight is unbiased; the quotient of two estimates is not, and its error falls as 1 / sqrt(r).
 """
 
-import math
+from functools import partial
 from typing import Any
 
 from factorattn.attention.exact.options import scale_of
+from factorattn.attention.kernel.draw import directions_of
 from factorattn.attention.kernel.engine import kernel_attend
-from factorattn.catalogue import mechanism, refuse
+from factorattn.attention.kernel.keys import check_keys
+from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
-from factorattn.factor.features import FEATURES, orthogonal_gaussian
-from factorattn.scalars import flag, positive
+from factorattn.factor.features import FEATURES
+from factorattn.factor.generalized import GENERALIZED, generalized_features
+from factorattn.scalars import flag, positive, real
 
 __all__ = ["performer_attention"]
 
 INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
+EPSILON = 1e-3
 
 
 @mechanism(
@@ -29,9 +34,6 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, rank? = r"
     memory="n*d + m*d + n*r + m*r + n*e",
     causal="option",
     normalised=True,
-    refuses={
-        "mask": "sums over keys are shared by all queries, so no pair can be hidden; leave out keys that none may see",
-    },
     paper="choromanski2021",
     approximates="softmax_attention",
     knob="r",
@@ -44,10 +46,13 @@ def performer_attention(
     *,
     rank: int | None = None,
     rng: Any = None,
+    directions: str | None = None,
+    length: str | None = None,
     features: str = "positive",
+    epsilon: float | None = None,
+    mask: Any | None = None,
     causal: bool = False,
     scale: float | None = None,
-    mask: None = None,
     form: str = "chunked",
 ) -> Any:
     """Attend with random-feature estimates of the softmax weights, in time linear in the length.
@@ -59,20 +64,32 @@ def performer_attention(
     v : array, shape (..., m, e)
         Queries, keys and values; batch axes broadcast.
     omega : array, shape (..., r, d), optional
-        Random directions, each row standard normal. Drawn orthogonal within blocks of d if left out.
+        Directions omega_1 ... omega_r, each row standard normal. Drawn if left out.
     rank : int, optional
         Number r of directions. By default that of `omega`, or ceil(d log d), the paper's order of magnitude.
     rng : int, numpy.random.Generator or None
         Source of randomness where `omega` is left out (SPEC 7).
-    features : {"positive", "trigonometric"}
-        "positive" gives weights > 0, accurate where weights are small; "trigonometric" (2 r features) may give
-        denominators near or below zero.
+    directions : {"orthogonal", "iid", "hadamard"}, optional
+        How `omega` is drawn where it is left out: orthogonal within blocks of d (the default), independent, or from
+        products of Hadamard matrices and signs. See `factorattn.factor`.
+    length : {"normal", "constant"}, optional
+        Length of the directions drawn: that of normal vectors (the default), or sqrt(d), for the paper's regularized
+        softmax kernel.
+    features : {"positive", "trigonometric", "hyperbolic"} or a generalized one
+        "positive" gives weights > 0, accurate where weights are small; "hyperbolic" (2 r features) is its mean over
+        omega and -omega; "trigonometric" (2 r features) may give denominators near or below zero.
+
+        "relu", "exp", "sigmoid", "abs", "cos", "tanh" and "identity" are functions f of generalized attention, with
+        features f(omega . x) + epsilon. They estimate no softmax. ("exp" is not "positive": it lacks the norm of x.)
+        Weights of the last three may be negative.
+    epsilon : float, optional, only with generalized features
+        By default 0.001, as in the authors' code.
+    mask : boolean array broadcasting to (..., 1, m), optional
+        False where key j is hidden, as padding is: sums over keys are shared, so from all queries or from none.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only; a query that sees none gives zeros.
     scale : float, optional
         Positive factor of q . k; by default 1 / sqrt(d).
-    mask : None
-        Refused, with the reason.
     form : {"chunked", "parallel", "recurrent"}
         Equal to rounding. "parallel" is the definition, O(n m); "recurrent" takes one key at a time.
 
@@ -83,9 +100,10 @@ def performer_attention(
     Raises
     ------
     ValueError
-        If shapes disagree, `scale` is not positive, both `omega` and `rng` are given, or an option is unknown.
+        If shapes disagree, `scale` is not positive, `omega` is given with an option for drawing it, `epsilon` with
+        features that have none, `mask` tells queries apart, or an option is unknown.
     TypeError
-        If inputs are not floating arrays of one library.
+        If inputs are not floating arrays of one library, or `mask` is not boolean.
 
     Notes
     -----
@@ -93,31 +111,33 @@ def performer_attention(
     exponential. Far beyond, all estimated weights of a row may vanish, and the row is then zero.
 
     The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales
-    are kept per key and only their maximum over the keys seen is subtracted. float16 and bfloat16 inputs are computed
-    in float32.
+    are kept per key and only their maximum over the keys seen is subtracted. The authors' code also adds a small number
+    to each softmax feature, which biases the estimate; nothing is added here. Its generalized attention does not scale
+    the inputs unless asked; ``scale=1`` is that. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------
     Choromanski et al., "Rethinking Attention with Performers", 2021, section 2, Lemma 1.
     arXiv:2009.14794
     """
-    refuse(performer_attention, mask=mask)
     xp, size = check(INPUTS, q=q, k=k, v=v, omega=omega, rank=rank)
-    phi = choose(FEATURES, features=features)
+    phi = _features(features, epsilon)
     scale = scale_of(scale, size["d"]) if scale is None else positive(scale=scale)
     given = (q, k, v) if omega is None else (q, k, v, omega)
     dtype, (q, k, v, *drawn) = working_precision(*given, xp=xp)
-    if omega is not None and rng is not None:
-        raise ValueError("rng must be None where omega is given: nothing is left to draw")
-    if omega is None:
-        directions = orthogonal_gaussian(size.get("r", _default_rank(size["d"])), size["d"], rng=rng)
-        drawn = [xp.asarray(directions, dtype=q.dtype, device=q.device)]
-    (omega,) = drawn
-    f, _ = phi(q * scale**0.5, omega, xp=xp)  # (..., n, r); its log scale cancels in the quotient
-    g, log_scale = phi(k * scale**0.5, omega, xp=xp)  # (..., m, r), (..., m, 1)
-    o = kernel_attend(f, g, v, log_scale=log_scale, causal=flag(causal=causal), form=form, xp=xp)
+    omega = directions_of(drawn, size, q, rng=rng, directions=directions, length=length, usual="orthogonal", xp=xp)
+    shown = check_keys(mask, q, k, v, xp=xp)
+    f, _ = phi(q * scale**0.5, omega, xp=xp)  # (..., n, r or 2 r); its log scale cancels in the quotient
+    g, log_scale = phi(k * scale**0.5, omega, xp=xp)  # (..., m, r or 2 r), (..., m, 1)
+    o = kernel_attend(f, g, v, log_scale=log_scale, causal=flag(causal=causal), form=form, shown=shown, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 
-def _default_rank(d: int) -> int:
-    return max(1, math.ceil(d * math.log(max(d, 1))))
+def _features(features, epsilon):
+    """The feature map that a name stands for."""
+    choose({**FEATURES, **dict.fromkeys(GENERALIZED)}, features=features)
+    if features in FEATURES:
+        if epsilon is not None:
+            raise ValueError(f"epsilon belongs to generalized features, and {features!r} are none; leave it out")
+        return FEATURES[features]
+    return partial(generalized_features, f=features, epsilon=EPSILON if epsilon is None else real(epsilon=epsilon))

@@ -2,5 +2,6 @@
 
 from factorattn.attention.lowrank.linformer import linformer_attention
 from factorattn.attention.lowrank.lowrank import lowrank_attention
+from factorattn.attention.lowrank.nystrom import nystrom_attention
 
-__all__ = ["linformer_attention", "lowrank_attention"]
+__all__ = ["linformer_attention", "lowrank_attention", "nystrom_attention"]

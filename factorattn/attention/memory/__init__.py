@@ -1,3 +1,15 @@
 """Keys beyond the sequence: a past, a learned memory, a continuous one."""
 
-__all__: list[str] = []
+from factorattn.attention.memory.continuous_softmax import continuous_softmax_attention
+from factorattn.attention.memory.continuous_sparsemax import continuous_sparsemax_attention
+from factorattn.attention.memory.infinite_former import infinite_former_attention
+from factorattn.attention.memory.persistent import persistent_attention
+from factorattn.attention.memory.transformer_xl import transformer_xl_attention
+
+__all__ = [
+    "continuous_softmax_attention",
+    "continuous_sparsemax_attention",
+    "infinite_former_attention",
+    "persistent_attention",
+    "transformer_xl_attention",
+]

@@ -1,0 +1,196 @@
+"""Attention free transformer (Zhai et al. 2021): every feature is its own head, with the keys as logits.
+
+    o_ic = sigmoid(q_ic) sum_j e^(k_jc + w_ij) v_jc / sum_j e^(k_jc + w_ij)
+
+with learned position biases w ("AFT-full"), with w = 0 beyond a window ("AFT-local"), or without w ("AFT-simple").
+
+No query meets a key: the query is a gate on the mean of the values.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from factorattn.attention.exact.options import check_pairs
+from factorattn.attention.kernel.engine import divide
+from factorattn.attention.kernel.featurewise import absorb, absorb_all, empty, merge, sums_up_to
+from factorattn.attention.kernel.gated import log_sigmoid
+from factorattn.catalogue import mechanism
+from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.pairs import band_seen
+from factorattn.primitives.tiles import scan_tiles
+from factorattn.scalars import flag, whole
+
+__all__ = ["aft_attention"]
+
+INPUTS = "q: ... n e, k: ... m e, v: ... m e, w?: ... n m"
+ROWS = 64  # queries a tile
+FEW_ROWS = 16  # in tiles that hold every pair and feature at once
+
+
+@mechanism(
+    inputs=INPUTS,
+    forms=("dense", "factored"),
+    time="n*m*e",
+    memory="n*e",
+    causal="option",
+    normalised=False,
+    paper="zhai2021",
+)
+def aft_attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    w: Any | None = None,
+    *,
+    window: int | None = None,
+    mask: Any | None = None,
+    causal: bool = False,
+    form: str = "factored",
+) -> Any:
+    """Gate the mean of the values by the query; weights come from keys and positions, feature by feature.
+
+    Parameters
+    ----------
+    q : array, shape (..., n, e)
+    k : array, shape (..., m, e)
+    v : array, shape (..., m, e)
+        Queries, keys and values of one size; batch axes broadcast.
+    w : array, shape (..., n, m), optional
+        Position biases (AFT-full). Left out, they are zero (AFT-simple), and time is linear in the lengths.
+    window : int, optional, only with `w`
+        AFT-local: biases are zero where ``|i + m - n - j| > window``. Keys out there count all the same. The paper's s
+        is ``window + 1``.
+    mask : boolean array broadcasting to (..., n, m), optional
+        True where query i may attend to key j. One that differs from query to query is honoured pair by pair, as the
+        form "dense" does it.
+    causal : bool
+        Query i sees keys ``j <= i + m - n`` only.
+    form : {"factored", "dense"}
+        "dense" is the definition, feature by feature: O(n m e) exponentials. "factored" uses e^(k + w) = e^k e^w: it is
+        made of matrix products, and with `window` only of those near the diagonal.
+
+    Returns
+    -------
+    o : array, shape (..., n, e), result dtype of the inputs
+        Zeros in rows that may attend to no key.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `window` is negative or given without `w`, or `form` is unknown.
+    TypeError
+        If inputs are not floating arrays of one library, or `mask` is not boolean.
+
+    Notes
+    -----
+    AFT-conv is w_ij = u_(j - i) inside a window, another u for each head: give that matrix as `w`.
+
+    "factored" takes the largest bias and the largest key out of each tile of 1024 keys. Where these fall on different
+    keys, and both are more than about 80 above all that is near the other one (700 in float64), sums underflow to zero;
+    "dense" has no such limit. float16 and bfloat16 inputs are computed in float32.
+
+    References
+    ----------
+    Zhai et al., "An Attention Free Transformer", 2021. arXiv:2105.14103
+    """
+    xp, size = check(INPUTS, q=q, k=k, v=v, w=w)
+    attend = choose(FORMS, form=form)
+    if window is not None:
+        if w is None:
+            raise ValueError("window is where the biases w are, and there are none; leave it out")
+        if whole(window=window) < 0:
+            raise ValueError(f"window must be at least 0, got {window!r}")
+    dtype, (q, k, v, *rest) = working_precision(*(x for x in (q, k, v, w) if x is not None), xp=xp)
+    w = rest[0] if rest else None
+    mask, _ = check_pairs(mask[None, :] if getattr(mask, "ndim", None) == 1 else mask, None, q, k, v, xp=xp)
+    if mask is not None and mask.shape[-2] == 1:  # keys that nobody sees
+        shown = xp.broadcast_to(mask, (*mask.shape[:-1], size["m"])).mT  # (..., m, 1)
+        k, v = xp.where(shown, k, -xp.inf), xp.where(shown, v, 0.0)
+        w, mask = None if w is None else xp.where(shown.mT, w, 0.0), None
+    if mask is not None:
+        mask = xp.broadcast_to(mask, (*mask.shape[:-2], size["n"], size["m"]))
+        attend = _dense
+    batch = np.broadcast_shapes(*(x.shape[:-2] for x in (k, v, w, mask) if x is not None))
+    last = size["m"] - size["n"]  # the key beside query 0
+    numerator, denominator, _ = attend(
+        k, v, w, batch=batch, n=size["n"], last=last, window=window, mask=mask, causal=flag(causal=causal), xp=xp
+    )
+    o = xp.exp(log_sigmoid(q, xp=xp)) * divide(numerator, denominator, xp=xp)
+    return xp.astype(o, dtype, copy=False)
+
+
+def _dense(k, v, w, *, batch, n, last, window, mask, causal, xp):
+    """The definition, a few rows at once."""
+    keys = slice(0, k.shape[-2])
+
+    def attend_rows(_, rows):
+        state = empty(batch, rows.stop - rows.start, v, xp=xp)
+        if keys.stop == 0:
+            return None, state
+        seen = band_seen(rows, keys, (None, last), device=v.device, xp=xp) if causal else None
+        if mask is not None:
+            seen = mask[..., rows, :] if seen is None else seen & mask[..., rows, :]
+        return None, absorb(state, k, v, _near(w, rows, keys, last, window, xp=xp), seen, xp=xp)
+
+    out = scan_tiles(attend_rows, None, 0, n, FEW_ROWS, xp=xp)[1]
+    return empty(batch, 0, v, xp=xp) if out is None else out
+
+
+def _factored(k, v, w, *, batch, n, last, window, mask, causal, xp):
+    """Keys that all rows of a tile see by matrix products, those on the causal edge pair by pair."""
+    m = k.shape[-2]
+    if w is None and not causal:
+        state = absorb_all(empty(batch, 1, v, xp=xp), k, v, slice(0, m), xp=xp)
+        return tuple(xp.broadcast_to(part, (*part.shape[:-2], n, part.shape[-1])) for part in state)
+    reach = window if w is not None else 0  # without biases no key is near; None is all of them
+    if reach is not None:
+        runs, far = _far(k, v, n, last, reach, causal, xp=xp)
+
+    def attend_rows(_, rows):
+        state, run = empty(batch, rows.stop - rows.start, v, xp=xp), slice(0, m)
+        if reach is not None:
+            tile = rows.start // ROWS
+            state, run = merge(state, tuple(part[..., tile : tile + 1, :] for part in far), xp=xp), runs[tile]
+        edge = min(max(rows.start + last, run.start), run.stop) if causal else run.stop
+        inner, outer = slice(run.start, edge), slice(edge, min(max(rows.stop + last, edge), run.stop))
+        if inner.start < inner.stop:
+            state = absorb_all(state, k, v, inner, _near(w, rows, inner, last, window, xp=xp), xp=xp)
+        if outer.start < outer.stop:
+            seen = band_seen(rows, outer, (None, last), device=v.device, xp=xp)
+            near = _near(w, rows, outer, last, window, xp=xp)
+            state = absorb(state, k[..., outer, :], v[..., outer, :], near, seen, xp=xp)
+        return None, state
+
+    out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=reach is None and not causal)[1]
+    return empty(batch, 0, v, xp=xp) if out is None else out
+
+
+def _far(k, v, n, last, reach, causal, *, xp):
+    """For each tile of rows the run of keys within reach of some, and the sums over all keys that are not."""
+    m = k.shape[-2]
+    starts = range(0, n, ROWS)
+    lows = [min(max(start + last - reach, 0), m) for start in starts]
+    highs = [min(max(min(start + ROWS, n) + last + reach, low), m) for start, low in zip(starts, lows, strict=True)]
+    runs = [slice(low, high) for low, high in zip(lows, highs, strict=True)]
+    if not runs:
+        return runs, ()
+    far = sums_up_to(lows, k, v, xp=xp)  # (..., tiles, e)
+    if not causal:
+        stops = [m - high for high in reversed(highs)]
+        after = sums_up_to(stops, xp.flip(k, axis=-2), xp.flip(v, axis=-2), xp=xp)
+        far = merge(far, tuple(xp.flip(part, axis=-2) for part in after), xp=xp)
+    return runs, far
+
+
+def _near(w, rows, keys, last, window, *, xp):
+    """The biases of some rows and keys, zero beyond the window."""
+    if w is None:
+        return None
+    part = w[..., rows, keys]
+    if window is None:
+        return part
+    return xp.where(band_seen(rows, keys, (last - window, last + window), device=w.device, xp=xp), part, 0.0)
+
+
+FORMS = {"dense": _dense, "factored": _factored}

@@ -1,0 +1,116 @@
+"""Grouped-query attention (Ainslie et al. 2023): g heads of keys and values, and s heads of queries for each of them.
+
+    head_gi = softmax(scale (W^Q_gi x)(W^K_g y)^T) (W^V_g y),   out = sum_gi W^O_gi head_gi
+
+Between multi-query attention, g = 1, and multi-head attention, s = 1.
+"""
+
+from typing import Any
+
+from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, unproject
+from factorattn.catalogue import mechanism
+from factorattn.contract import check, choose
+
+__all__ = ["grouped_query_attention"]
+
+INPUTS = (
+    "x: ... n c, w_q: ... g s d c, w_k: ... g d c, w_v: ... g e c, w_o: ... g s c e, y?: ... m c, "
+    "b_q?: ... g s d, b_k?: ... g d, b_v?: ... g e, b_o?: ... c"
+)
+
+
+@mechanism(
+    inputs=INPUTS,
+    output="n c",
+    forms=("dense", "online"),
+    time="g*s*n*m*d + g*s*n*m*e",
+    memory="g*s*n*d + g*m*d + g*m*e + g*s*n*e",
+    causal="option",
+    normalised=False,
+    values=("w_v", "b_v", "b_o"),
+    paper="ainslie2023",
+)
+def grouped_query_attention(
+    x: Any,
+    w_q: Any,
+    w_k: Any,
+    w_v: Any,
+    w_o: Any,
+    y: Any | None = None,
+    b_q: Any | None = None,
+    b_k: Any | None = None,
+    b_v: Any | None = None,
+    b_o: Any | None = None,
+    *,
+    mask: Any | None = None,
+    bias: Any | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    form: str = "online",
+) -> Any:
+    """Attend from a sequence to itself or to another, in groups of heads that share keys and values.
+
+    Parameters
+    ----------
+    x : array, shape (..., n, c)
+        The sequence that asks.
+    w_q : array, shape (..., g, s, d, c)
+        Projections to the queries of each head. In the usual numbering from 0 this is head g' s + i, the i-th of group
+        g': neighbours share.
+    w_k : array, shape (..., g, d, c)
+    w_v : array, shape (..., g, e, c)
+        Projections to the keys and values of each group.
+    w_o : array, shape (..., g, s, c, e)
+        Projections of the heads' outputs, which are summed.
+    y : array, shape (..., m, c), optional
+        The sequence that answers, an encoder's output or all tokens so far; by default x.
+    b_q : array, shape (..., g, s, d), optional
+    b_k : array, shape (..., g, d), optional
+    b_v : array, shape (..., g, e), optional
+    b_o : array, shape (..., c), optional
+        Added to the projections.
+    mask : boolean array broadcasting to (..., g, s, n, m), optional
+        True where a query may attend to a key. A mask for each sequence of a batch needs two axes of size 1 for heads.
+    bias : array broadcasting to (..., g, s, n, m), optional
+        Added to the logits: see `factorattn.position`. -inf works as a mask.
+    causal : bool
+        Query i sees keys ``j <= i + m - n`` only.
+    scale : float, optional
+        Factor of q . k; by default 1 / sqrt(d).
+    form : {"online", "dense"}
+        "dense" holds the logits of all pairs and heads; "online" goes through the keys tile by tile.
+
+    Returns
+    -------
+    out : array, shape (..., n, c), result dtype of the inputs
+        A row that may attend to no key in any head is b_o, or zero.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or `form` is unknown.
+    TypeError
+        If inputs are not floating arrays of one library, or `mask` is not boolean.
+
+    Notes
+    -----
+    The paper makes the g key heads of a multi-head checkpoint as means of the s heads of each group, and trains on.
+    ``softmax_attention(grouped=True)`` is the same for queries, keys and values that are there already.
+
+    References
+    ----------
+    Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", 2023,
+    section 2.2. arXiv:2305.13245
+    """
+    xp, size = check(INPUTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v, w_o=w_o, y=y, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
+    attend = choose(FORMS, form=form)
+    dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
+    x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
+    y = (x if y is None else y)[..., None, :, :]  # (..., 1, m, c)
+    q = project(x[..., None, None, :, :], w_q, b_q)  # (..., g, s, n, d)
+    k, v = (project(y, w, b)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., g, 1, m, d or e)
+    o = attend_heads(
+        q, k, v, mask=mask, bias=bias, causal=causal, scale=scale, size=size["d"], form=attend, xp=xp
+    )  # (..., g, s, n, e)
+    o, w_o = (xp.reshape(a, (*a.shape[:-4], a.shape[-4] * a.shape[-3], *a.shape[-2:])) for a in (o, w_o))
+    return xp.astype(unproject(o, w_o, b_o, xp=xp), dtype, copy=False)

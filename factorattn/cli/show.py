@@ -1,0 +1,139 @@
+"""show: everything that the module, the signature, the record, counting and the laws say of one entry."""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from factorattn import Mechanism, Record, family, kernels, memory_polynomial, time_polynomial
+from factorattn.cli.entries import entry, namesakes
+from factorattn.cli.listing import default_form, weights
+from factorattn.cli.screen import put, terminal
+from factorattn.complexity.polynomial import NotPolynomial
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["print_entry"]
+
+KEY = len("memory, declared")  # so that the two tables of a mechanism line up
+
+
+def print_entry(name: str) -> None:
+    """Print an entry by its name."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    f = entry(name)
+    record: Record = f.record  # type: ignore[attr-defined]
+    console = terminal()
+    put(console, Text(f"{f.__name__}{_signature(f)}", style="bold"))
+    put(console, Padding(Text(inspect.cleandoc(inspect.getmodule(f).__doc__ or "")), (1, 0)))
+    lines = [
+        ("paper", _paper(f)),
+        ("inputs", record.inputs),
+        ("output", f"... {record.output}"),
+        *(_of_mechanism(f, record) if isinstance(record, Mechanism) else [("kind", type(record).__name__.lower())]),
+        ("time, declared", record.time),
+        ("memory, declared", record.memory),
+    ]
+    for form in record.forms if isinstance(record, Mechanism) else (None,):
+        told = "counted" if form is None else form
+        lines += [
+            (f"time, {told}", _counted(time_polynomial, f, form, "operations")),
+            (f"memory, {told}", _counted(memory_polynomial, f, form, "bytes in float32")),
+        ]
+    others = list(namesakes(name))[1:]
+    if others:
+        lines.append(("namesakes", f"also {', '.join(others)}: `factorattn show {others[0]}`"))
+    _print(console, lines)
+    if isinstance(record, Mechanism):  # takes a second or two: after all else
+        _print(console, _laws(f))
+
+
+def _print(console: "Console", lines: list[tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(min_width=KEY)
+    for key, text in lines:
+        grid.add_row(Text(key, style="dim"), Text(text))
+    put(console, grid)
+
+
+def _of_mechanism(f: Callable, record: Mechanism) -> list[tuple[str, str]]:
+    causal = {
+        "never": "no",
+        "option": "causal=True",
+        "values": "causal=True, of values: later queries and keys take part in forming groups",
+        "always": "always",
+    }
+    lines = [
+        ("family", family(f)),
+        ("weights", weights(f)),
+        ("forms", f"{', '.join(record.forms)}; the first is the definition, {default_form(f)} the default"),
+        ("causal", causal[record.causal]),
+        ("mask", "yes" if record.mask else "no"),
+        *((f"no {option}", f"{why}") for option, why in record.refuses.items()),
+        ("normalised", "yes: weights of a row sum to one" if record.normalised else "no"),
+        ("positions", "matter" if record.positional else "do not matter"),
+        ("queries", "influence each other" if record.coupled else "are answered alone"),
+    ]
+    if record.knob:
+        lines.append(("knob", f"{record.knob}: the larger, the nearer to {record.approximates}"))
+    return lines
+
+
+def _laws(f: Callable) -> list[tuple[str, str]]:
+    """The laws, tried here and now: on NumPy arrays, in every form, without kernels."""
+    from factorattn.testing.check import cases
+    from factorattn.testing.cost_laws import COST_LAWS
+    from factorattn.testing.laws import LAWS
+
+    passed: list[str] = []
+    idle: list[str] = []
+    broken: list[str] = []
+    with kernels("off"):
+        for name, law in LAWS.items():
+            try:
+                applied = [law(case) for case in cases(f)]
+            except AssertionError as error:
+                broken.append(f"{name} ({error})")
+            else:
+                (passed if any(applied) else idle).append(name)
+    for name, cost_law in COST_LAWS.items():
+        try:
+            cost_law(f)
+            passed.append(name)
+        except AssertionError as error:
+            broken.append(f"{name} ({error})")
+    lines = [("laws passed", f"{len(passed)} of {len(passed) + len(broken)}: {_words(passed)}")]
+    lines += [("do not apply", _words(idle))] if idle else []
+    return lines + [("BROKEN", law) for law in broken]
+
+
+def _words(names: list[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+def _signature(f: Callable) -> str:
+    """Names and defaults; every annotation of an array is the same."""
+    signature = inspect.signature(f)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+
+
+def _paper(f: Callable) -> str:
+    """The reference in the docstring, and its key in docs/references.bib."""
+    _, _, after = inspect.cleandoc(f.__doc__ or "").partition("References\n----------\n")
+    key = f.record.paper  # type: ignore[attr-defined]
+    reference = " ".join(after.partition("\n\n")[0].split()).removeprefix(".. [1] ")
+    return f"{reference} [{key}]" if reference else key
+
+
+def _counted(polynomial: Callable, f: Callable, form: str | None, unit: str) -> str:
+    options = {} if form is None else {"form": form}
+    try:
+        return f"{polynomial(f, **options)} {unit}"
+    except NotPolynomial as error:
+        return f"not a polynomial: {error}"

@@ -1,0 +1,45 @@
+"""Hard choice: all weight on one key, the one with the largest score.
+
+    p_j = 1 if j = min argmax_l a_l, else 0
+
+It is the limit of softmax as scores are multiplied by ever larger numbers; among equals the first is taken.
+"""
+
+from typing import Any
+
+from factorattn.catalogue import Distribution
+from factorattn.contract import check, working_precision
+
+__all__ = ["hard"]
+
+INPUTS = "a: ... m"
+
+
+@Distribution(inputs=INPUTS, time="m", memory="m", paper="xu2015")
+def hard(a: Any) -> Any:
+    """One-hot weights of the largest score of each row.
+
+    Parameters
+    ----------
+    a : array, shape (..., m)
+        Scores; -inf where a key is not seen.
+
+    Returns
+    -------
+    p : array, shape (..., m), dtype of `a`
+        A single 1; zeros in a row of -inf.
+
+    References
+    ----------
+    Xu et al., "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", 2015, "hard" attention.
+    arXiv:1502.03044
+    """
+    xp, size = check(INPUTS, a=a)
+    if size["m"] == 0:
+        return a
+    dtype, (a,) = working_precision(a, xp=xp)
+    top = xp.max(a, axis=-1, keepdims=True)  # (..., 1)
+    first = xp.argmax(a, axis=-1, keepdims=True)
+    chosen = xp.arange(size["m"], dtype=first.dtype, device=a.device) == first  # (..., m)
+    seen = xp.where(top == -xp.inf, 0.0, xp.where(xp.isnan(top), top, 1.0))
+    return xp.astype(xp.where(chosen, seen, xp.where(xp.isnan(seen), seen, 0.0)), dtype, copy=False)

@@ -1,0 +1,65 @@
+"""One key drawn at random, with the softmax weights as probabilities (Xu et al. 2015).
+
+    s ~ Multinoulli(softmax(a)),   p_j = 1 if j = s, else 0
+
+The draw inverts the cumulative distribution: s is the first key whose cumulative weight exceeds a uniform number.
+"""
+
+from typing import Any
+
+from factorattn.catalogue import Distribution
+from factorattn.contract import check, working_precision
+from factorattn.distribution.rows import capped
+from factorattn.primitives.pairs import softmax_weights
+from factorattn.scalars import generator
+
+__all__ = ["multinoulli"]
+
+INPUTS = "a: ... m, uniform?: ..."
+
+
+@Distribution(inputs=INPUTS, time="m", memory="m", paper="xu2015")
+def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
+    """One-hot weights of a key drawn for each row.
+
+    Parameters
+    ----------
+    a : array, shape (..., m)
+        Scores; -inf where a key is not seen.
+    uniform : array that broadcasts to the batch axes (...), optional
+        Numbers in [0, 1), one a row. Drawn if left out. What lies outside draws the first or the last key.
+    rng : int, numpy.random.Generator or None
+        Source of randomness where `uniform` is left out (SPEC 7).
+
+    Returns
+    -------
+    p : array, shape (..., m), result dtype of the inputs
+        A single 1, never on a key of weight zero; zeros in a row of -inf.
+
+    Raises
+    ------
+    ValueError
+        If both `uniform` and `rng` are given.
+
+    References
+    ----------
+    Xu et al., "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", 2015, "hard" attention.
+    arXiv:1502.03044
+    """
+    xp, size = check(INPUTS, a=a, uniform=uniform)
+    if uniform is not None and rng is not None:
+        raise ValueError("rng must be None where uniform is given: nothing is left to draw")
+    dtype, (a, *drawn) = working_precision(*((a,) if uniform is None else (a, uniform)), xp=xp)
+    if uniform is None:
+        drawn = [xp.asarray(generator(rng).random(tuple(a.shape[:-1])), dtype=a.dtype, device=a.device)]
+    if size["m"] == 0:
+        return xp.astype(a + 0.0 * drawn[0][..., None], dtype, copy=False)
+    weights, _ = softmax_weights(capped(a, xp=xp), xp=xp)
+    reached = xp.cumulative_sum(weights, axis=-1)  # (..., m)
+    total = reached[..., -1:]
+    passed = (reached <= drawn[0][..., None] * total) & (reached < total)
+    index = xp.sum(xp.astype(passed, xp.int64), axis=-1, keepdims=True)
+    chosen = xp.arange(size["m"], dtype=xp.int64, device=a.device) == index  # (..., m)
+    # 1 where a row has weights, 0 where it has none, NaN where it has NaN
+    seen = xp.where(total > 0, 1.0, total)
+    return xp.astype(xp.where(chosen, seen, xp.where(xp.isnan(seen), seen, 0.0)), dtype, copy=False)

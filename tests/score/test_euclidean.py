@@ -1,0 +1,40 @@
+"""Facts about the score `euclidean`."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import agree, draw, lists, score, seeds, sizes
+
+from factorattn.score import euclidean
+
+
+@settings(deadline=None)
+@given(n=sizes, m=sizes, d=sizes, scale=st.floats(0.1, 10), seed=seeds)
+def test_euclidean_is_the_squared_distance(n, m, d, scale, seed):
+    q, k = draw(seed, (n, d), (m, d))
+    agree(euclidean(q, k, scale=scale), score.euclidean(*lists(q, k), scale=scale), d)
+
+
+def test_euclidean_by_hand():
+    np.testing.assert_array_equal(euclidean(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])), [[-25.0, 0.0]])
+
+
+def test_vectors_far_away_and_near_each_other_keep_their_digits():
+    q, k = np.array([[1e8, 1e8]]), np.array([[1e8 + 1, 1e8]])
+    np.testing.assert_array_equal(euclidean(q, k), [[-1.0]])
+
+
+def test_a_square_that_overflows_is_minus_infinity():
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(euclidean(np.array([[1e200]]), np.array([[-1e200]])), [[-np.inf]])
+
+
+def test_vectors_of_no_entries_are_no_distance_apart():
+    np.testing.assert_array_equal(euclidean(np.ones((2, 0)), np.ones((3, 0))), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.inf])
+def test_a_scale_that_is_not_positive_is_refused(scale):
+    with pytest.raises(ValueError, match="scale must be"):
+        euclidean(np.ones((1, 1)), np.ones((1, 1)), scale=scale)
