@@ -13,7 +13,7 @@ from factorattn.catalogue import Mechanism
 from factorattn.cli.inputs import Input
 from factorattn.cli.machine import available_memory
 from factorattn.cli.measure import Timing, peak_memory, repeat, timed
-from factorattn.cli.options import LeftOut, fixed_options, options_for
+from factorattn.cli.options import LeftOut, fixed_options, options_for, unset
 
 __all__ = [
     "EXACT",
@@ -131,7 +131,7 @@ def count(job: Job, data: Input, plan: Plan, n: int | None = None) -> Cost:
     """The counted cost, for the input's own length or for another."""
     sizes = data.sizes() | ({} if n is None else {"n": n, "m": n}) | dict(plan.sizes)
     options = fixed_options(job.f, causal=plan.causal) | {"form": job.form}
-    return cost(job.f, sizes, dtype=str(data.q.dtype), batch=data.batch(), **options)
+    return cost(job.f, sizes, dtype=str(data.q.dtype), batch=data.batch(), without=unset(job.f), **options)
 
 
 def try_out(job: Job, data: Input, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from factorattn.cli.screen import layout, put, table_of, terminal
 __all__ = ["default_form", "equation", "print_list", "weights"]
 
 LISTED = ("family", "mechanism", "weights", "time", "memory", "causal", "forms")
-OTHERS = ("kind", "name", "inputs", "time", "equation")
+OTHERS = ("kind", "name", "time", "equation")
 
 
 def print_list() -> None:
@@ -24,8 +24,8 @@ def print_list() -> None:
     _print(LISTED, rows, short, "mechanism", ("forms", "memory", "time", "weights", "causal"))
     others = [(kind, f) for kind, entries in KINDS.items() if kind != "mechanism" for f in entries.values()]
     put(terminal(), Text(""))
-    rows = [(kind, f.__name__, _record(f).inputs, _record(f).time, equation(f)) for kind, f in others]
-    _print(OTHERS, rows, [f.__name__ for _, f in others], "name", ("inputs", "time", "equation"))
+    rows = [(kind, f.__name__, _record(f).time, equation(f)) for kind, f in others]
+    _print(OTHERS, rows, [f.__name__ for _, f in others], "name", ("time", "equation"))
     counts = ", ".join(f"{len(entries)} {kind}s" for kind, entries in KINDS.items())
     put(terminal(), Text(f"\n{counts}; `factorattn show NAME` tells everything of one"))
 

@@ -187,12 +187,12 @@ def _selected(only: list[str] | None) -> list[str]:
 
 
 def _knobs(words: list[str], longest: int) -> dict[str, int]:
-    from factorattn.cli.options import knobs
-    from factorattn.cli.sizes import DEFAULTS
+    from factorattn.cli.options import asks_for, knobs
+    from factorattn.cli.sizes import KNOBS
 
-    letters = list(dict.fromkeys(letter for f in CATALOGUE.values() for letter in knobs(f)))
+    letters = list(dict.fromkeys(letter for f in CATALOGUE.values() if not asks_for(f) for letter in knobs(f)))
     given = read_sizes(words, letters, f"--set takes {', '.join(letters)}; the other sizes are those of the input")
-    return {letter: min(DEFAULTS[letter], longest) for letter in letters if letter in DEFAULTS} | given
+    return {letter: min(KNOBS[letter], longest) for letter in letters if letter in KNOBS} | given
 
 
 def _input(path: Path | None, n: str | None, dtype: str | None, causal: bool, namespace: str) -> "Input":

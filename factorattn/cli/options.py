@@ -6,7 +6,7 @@ from typing import Any
 
 from factorattn.contract import check, parse
 
-__all__ = ["LeftOut", "asks_for", "fixed_options", "knobs", "options_for"]
+__all__ = ["LeftOut", "asks_for", "fixed_options", "knobs", "options_for", "unset"]
 
 INPUTS = ("q", "k", "v")
 
@@ -19,6 +19,13 @@ def asks_for(f: Callable) -> list[str]:
     """The arrays that a mechanism cannot do without, beside q, k, v."""
     items = parse(f.record.inputs)  # type: ignore[attr-defined]
     return [item.name for item in items if item.kind == "array" and not item.optional and item.name not in INPUTS]
+
+
+def unset(f: Callable) -> list[str]:
+    """The optional arrays that a comparison leaves out for good: those that no knob gives a size to."""
+    record = f.record  # type: ignore[attr-defined]
+    items = parse(record.inputs)
+    return [item.name for item in items if item.kind == "array" and item.optional and record.knob not in item.axes]
 
 
 def knobs(f: Callable) -> list[str]:

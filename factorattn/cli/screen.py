@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "encodable", "layout", "mute", "notes_grid", "put", "table_of", "terminal"]
 
-UNBOUNDED = 180  # where nothing says how wide: a file, a pipe
+UNBOUNDED = 300  # where nothing says how wide: a file, a pipe
 READABLE = 120  # sentences are not drawn wider
 GAP = 2
 SPELT = {"–": "-", "−": "-", "×": "x", "·": "*", "…": "...", "≤": "<=", "≥": ">=", "≈": "~", "√": "sqrt", "─": "-"}

@@ -105,7 +105,7 @@ def _laws(f: Callable) -> list[tuple[str, str]]:
         try:
             cost_law(f)
             passed.append(name)
-        except AssertionError as error:
+        except (AssertionError, NotPolynomial) as error:
             broken.append(f"{name} ({error})")
     lines = [("laws passed", f"{len(passed)} of {len(passed) + len(broken)}: {_words(passed)}")]
     lines += [("do not apply", _words(idle))] if idle else []
@@ -135,5 +135,5 @@ def _counted(polynomial: Callable, f: Callable, form: str | None, unit: str) -> 
     options = {} if form is None else {"form": form}
     try:
         return f"{polynomial(f, **options)} {unit}"
-    except NotPolynomial as error:
+    except ValueError as error:  # or sizes that depend on each other, where each has a prime of its own
         return f"not a polynomial: {error}"

@@ -9,10 +9,11 @@ from factorattn.catalogue import Mechanism
 from factorattn.cli.errors import BadInput
 from factorattn.contract import parse
 
-__all__ = ["DEFAULTS", "LARGEST", "letters_of", "read_budget", "read_count", "read_seed", "read_sizes"]
+__all__ = ["DEFAULTS", "KNOBS", "LARGEST", "letters_of", "read_budget", "read_count", "read_seed", "read_sizes"]
 
 INPUT = ("n", "m", "d", "e")
-DEFAULTS = {"n": 2048, "d": 64, "r": 256, "w": 128, "g": 1}
+KNOBS = {"r": 256, "w": 128, "g": 1, "b": 64, "s": 4, "t": 32, "u": 64}  # sizes to choose where mechanisms are compared
+DEFAULTS = {"n": 2048, "d": 64, **KNOBS, "a": 64, "c": 512, "f": 64, "h": 8, "l": 512, "p": 8, "x": 32, "y": 64}
 LARGEST = 2**30  # so that n * m, an array's size, stays in 64 bits
 _POWER = re.compile(r"(\d+)(?:\^|\*\*)(\d+)")
 _DECIMAL = re.compile(r"\d[\d_]*(\.\d+)?([eE]\+?\d{1,3})?")

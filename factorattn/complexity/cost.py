@@ -1,6 +1,6 @@
 """The cost of a mechanism at given sizes, by running its own text on arrays that have shapes and no values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from factorattn.contract import parse
@@ -32,7 +32,13 @@ class Cost(NamedTuple):
 
 
 def cost(
-    f: Callable, sizes: Mapping[str, int], *, dtype: str = "float32", batch: tuple[int, ...] = (), **options: Any
+    f: Callable,
+    sizes: Mapping[str, int],
+    *,
+    dtype: str = "float32",
+    batch: tuple[int, ...] = (),
+    without: Collection[str] = (),
+    **options: Any,
 ) -> Cost:
     """Count the cost of a mechanism.
 
@@ -41,11 +47,14 @@ def cost(
     f : callable
         A mechanism of the catalogue, or any function that carries a record.
     sizes : mapping of str to int
-        A size for every letter of the contract ``f.record.inputs``; others are ignored.
+        A size for every letter of the contract ``f.record.inputs``; others are ignored. An optional argument with a
+        letter that has no size is left out.
     dtype : str
         Of the inputs.
     batch : tuple of int
         Leading axes of the inputs.
+    without : collection of str
+        Optional arguments to leave out.
     **options
         Passed on to `f` (`form`, `causal`, ...).
 
@@ -60,12 +69,18 @@ def cost(
     >>> cost(softmax_attention, {"n": 2**20, "m": 2**20, "d": 64, "e": 64}).by_kind["contract"]
     281474976710656
     """
-    tally = tally_of(f, sizes, dtype=dtype, batch=batch, options=options)
+    tally = tally_of(f, sizes, dtype=dtype, batch=batch, without=without, options=options)
     return Cost(tally.flops, tally.by_kind, tally.moved, tally.peak)
 
 
 def tally_of(
-    f: Callable, sizes: Mapping[str, int], *, dtype: str, batch: tuple[int, ...], options: Mapping[str, Any]
+    f: Callable,
+    sizes: Mapping[str, int],
+    *,
+    dtype: str,
+    batch: tuple[int, ...],
+    options: Mapping[str, Any],
+    without: Collection[str] = (),
 ) -> Tally:
     """Run `f` on a counting namespace and return its tally."""
     if not hasattr(f, "record"):
@@ -77,6 +92,8 @@ def tally_of(
     arguments: dict[str, Any] = {}
     for item in parse(f.record.inputs):
         missing = [letter for letter in item.axes if letter not in sizes]
+        if item.optional and (missing or item.name in without):
+            continue
         if missing:
             raise ValueError(f"{f.__name__} needs a size for {', '.join(missing)}; its inputs are {f.record.inputs}")
         lengths = tuple(sizes[letter] for letter in item.axes)

@@ -1,7 +1,9 @@
-"""Declared formulas such as "n*w*d + m**2": sums of products of letters, evaluated and taken apart without `eval`."""
+"""Declared formulas such as "n*w*d + m**2/b": sums of products of letters, evaluated and taken apart without `eval`."""
 
 import ast
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 
 __all__ = ["Monomial", "evaluate", "monomials"]
 
@@ -14,15 +16,16 @@ def monomials(formula: str) -> set[Monomial]:
 
 
 def evaluate(formula: str, sizes: Mapping[str, int]) -> int:
-    """The value of a formula. ValueError if a letter has no size."""
-    total = 0
-    for product, powers in _terms(formula):
+    """The value of a formula, rounded up. ValueError if a letter has no size."""
+    total = Fraction(0)
+    for number, powers in _terms(formula):
+        product = Fraction(number)
         for letter, power in powers.items():
             if letter not in sizes:
                 raise ValueError(f"formula {formula!r} needs a size for {letter}")
-            product *= sizes[letter] ** power
+            product *= Fraction(sizes[letter]) ** power
         total += product
-    return total
+    return math.ceil(total)
 
 
 def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
@@ -44,6 +47,9 @@ def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 (a, powers), (b, more) = product_of(left), product_of(right)
                 return a * b, {letter: powers.get(letter, 0) + more.get(letter, 0) for letter in {**powers, **more}}
+            case ast.BinOp(left=left, op=ast.Div(), right=ast.Name() | ast.BinOp(op=ast.Pow()) as right):
+                (a, powers), (_, less) = product_of(left), product_of(right)  # by a letter or a power of one
+                return a, {letter: powers.get(letter, 0) - less.get(letter, 0) for letter in {**powers, **less}}
         raise refusal
 
     try:

@@ -101,6 +101,7 @@ def _entmax15(a):
 def _bisect(a, order, *, xp):
     """Any alpha = 1 + order: halve the interval that holds lambda until it is as short as rounding."""
     x, _ = below_top(a, xp=xp)
+    x = xp.maximum(x, -2.0 / order)  # what lies below -1 / order gets zero, wherever it lies
     # lambda is 0 if one key has all the weight, and at its largest if all m keys share it.
     m = x.shape[-1]
     width = _largest_lambda(m, order, xp=xp)
@@ -110,8 +111,11 @@ def _bisect(a, order, *, xp):
         total = xp.sum(_weights(x, low + width, order, xp=xp), axis=-1, keepdims=True)
         low = xp.where(total >= 1, low + width, low)
     p = _weights(x, low, order, xp=xp)
-    total = xp.sum(p, axis=-1, keepdims=True)
-    return p / xp.where(total == 0, 1.0, total)
+    # What rounding left of the sum goes to each weight as a step of lambda would: in proportion to p^(2 - alpha).
+    share = xp.where(p > 0, xp.where(p > 0, p, 1.0) ** (1.0 - order), 0.0)
+    total = xp.sum(share, axis=-1, keepdims=True)
+    rest = (1.0 - xp.sum(p, axis=-1, keepdims=True)) / xp.where(total == 0, 1.0, total)
+    return xp.maximum(p + rest * share, 0.0)
 
 
 def _largest_lambda(m, order, *, xp):

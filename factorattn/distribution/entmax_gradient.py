@@ -50,14 +50,9 @@ def entmax_alpha_gradient(a: Any, alpha: Any | None = None) -> Any:
     alpha = DEFAULT if alpha is None else alpha
     number = isinstance(alpha, Real)
     xp, _ = check(INPUTS, a=a, alpha=None if number else alpha)
-    p = entmax(a, alpha)
-    dtype = p.dtype
-    if number:
-        _, (p,) = working_precision(p, xp=xp)
-        order = alpha - 1.0
-    else:
-        _, (p, alpha) = working_precision(p, alpha, xp=xp)
-        order = alpha[..., None] - 1.0  # (..., 1)
+    dtype, (a, *given) = working_precision(*((a,) if number else (a, alpha)), xp=xp)
+    p = entmax(a, *given) if given else entmax(a, alpha)
+    order = given[0][..., None] - 1.0 if given else float(alpha) - 1.0
     surprise = -xp.log(xp.where(p > 0, p, 1.0))  # L (..., m); outside the support any number does
     d = surprise * surprise * _second_remainder(order * surprise, xp=xp)
     f = surprise + order * d

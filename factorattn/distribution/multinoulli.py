@@ -57,9 +57,8 @@ def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
     weights, _ = softmax_weights(capped(a, xp=xp), xp=xp)
     reached = xp.cumulative_sum(weights, axis=-1)  # (..., m)
     total = reached[..., -1:]
-    passed = (reached <= drawn[0][..., None] * total) & (reached < total)
+    passed = (reached <= xp.maximum(drawn[0][..., None], 0.0) * total) & (reached < total)
     index = xp.sum(xp.astype(passed, xp.int64), axis=-1, keepdims=True)
     chosen = xp.arange(size["m"], dtype=xp.int64, device=a.device) == index  # (..., m)
-    # 1 where a row has weights, 0 where it has none, NaN where it has NaN
-    seen = xp.where(total > 0, 1.0, total)
+    seen = xp.where(total > 0, 1.0, total)  # 0 where a row has no weights, NaN where it has NaN
     return xp.astype(xp.where(chosen, seen, xp.where(xp.isnan(seen), seen, 0.0)), dtype, copy=False)

@@ -1,8 +1,8 @@
 """Rotary positions (Su et al. 2021): queries and keys are turned, so that their product depends on distance alone.
 
-(x_2i, x_2i+1) turned by the angle p theta_i,   theta_i = 10000^(-2 i / d)
+    (x_2i, x_2i+1) turned by the angle p theta_i,   theta_i = 10000^(-2 i / d)
 
-R_p q . R_t k = q . R_(t - p) k
+The product of two turned vectors is R_p q . R_t k = q . R_(t - p) k.
 """
 
 from typing import Any

@@ -31,9 +31,9 @@ def take_rows(x: Any, index: Any, *, xp: Any) -> Any:
 
 
 def take_pairs(table: Any, rows: Any, cols: Any, *, xp: Any) -> Any:
-    """The entries of a table (..., n or 1, m or 1) at rows (..., a, 1) and columns (..., 1, c).
+    """The entries of a table (..., n or 1, m or 1) at rows and columns that broadcast to (..., a, c).
 
-    An array that broadcasts to (..., a, c): a table that is the same for all rows (or columns) stays so.
+    The result does so, too: a table that is the same for all rows (or columns) stays so.
     """
     n, m = table.shape[-2:]
     if n == m == 1:

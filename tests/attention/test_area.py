@@ -97,6 +97,19 @@ def test_sums_of_short_areas_do_not_suffer_from_a_long_memory(rng):
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("favoured", [0, 1, 2])
+def test_the_size_of_an_area_can_decide_whatever_the_logits(form, favoured, rng):
+    sizes = np.zeros((1, 3, 2))
+    sizes[0, favoured] = 1e6
+    v = rng.standard_normal((6, 3))
+    got = fa.area_attention(
+        np.ones((1, 2)), np.zeros((6, 2)), v, width=3, sizes=sizes, w_1=np.eye(2), w_d=np.eye(2), form=form
+    )
+    want = np.mean([np.sum(v[j : j + favoured + 1], axis=0) for j in range(6 - favoured)], axis=0)
+    np.testing.assert_allclose(got, [want], atol=np.max(np.abs(v)) * ROUNDING(np.float64, 6))
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_equal_keys_have_no_spread(form):
     k = np.full((5, 3), 0.1)
     sizes = np.zeros((1, 3, 3))

@@ -59,6 +59,21 @@ def test_directions_hide_what_they_say_across_tiles(form, direction, causal):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_tiles_are_joined_and_what_is_hidden_may_hold_anything(form, rng):
+    x, (w_1, w_2) = rng.standard_normal((150, 3)), rng.standard_normal((2, 3, 3))
+    x[:, 0] *= np.linspace(0.1, 30.0, 150)  # so that the running maximum grows from tile to tile
+    mask = rng.random((150, 150)) < 0.6
+    mask[:, 70] = False
+    want = multidimensional.multidimensional_attention(
+        *lists(x, w_1, w_2), [0.0] * 3, None, sigma=lambda z: 9 * math.tanh(z / 9), seen=lambda j, i: mask[j, i]
+    )
+    x[70] = np.nan  # as a token that asks it spoils its own row
+    got = fa.multidimensional_attention(x, w_1, w_2, ceiling=9.0, mask=mask, form=form)
+    rest = np.arange(150) != 70
+    agree(got[rest], np.array(want)[rest], 150)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_features_weigh_the_same_tokens_differently(form):
     x = np.array([[2.0, 0.0], [0.0, 2.0]])
     got = fa.multidimensional_attention(x, 50 * np.eye(2), np.zeros((2, 2)), ceiling=1e3, form=form)

@@ -36,8 +36,9 @@ def test_source2token_attention_is_the_paper(form, n, c, a, seed, activation, ma
 @pytest.mark.parametrize("form", FORMS)
 def test_tiles_are_joined(form, rng):
     x, w_1, w, b_1 = (rng.standard_normal(shape) for shape in ((2100, 3), (4, 3), (3, 4), (4,)))
-    want = source2token.source2token_attention(*lists(x, w_1, w, b_1), sigma=SIGMA["elu"])
-    agree(fa.source2token_attention(x, w_1, w, b_1, form=form), want, 2100)
+    there = rng.random(2100) < 0.6
+    want = source2token.source2token_attention(*lists(x, w_1, w, b_1), sigma=SIGMA["elu"], there=there)
+    agree(fa.source2token_attention(x, w_1, w, b_1, mask=there, form=form), want, 2100)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -29,8 +29,9 @@ def test_structured_attention_is_the_paper(form, n, c, a, r, seed, masked):
 @pytest.mark.parametrize("form", FORMS)
 def test_tiles_are_joined(form, rng):
     h, w_s1, w_s2 = (rng.standard_normal(shape) for shape in ((2100, 3), (4, 3), (2, 4)))
-    got, weights = fa.structured_attention(h, w_s1, w_s2, return_weights=True, form=form)
-    annotation, matrix = structured.structured_attention(*lists(h, w_s1, w_s2))
+    mask = rng.random((2, 2100)) < 0.6
+    got, weights = fa.structured_attention(h, w_s1, w_s2, mask=mask, return_weights=True, form=form)
+    annotation, matrix = structured.structured_attention(*lists(h, w_s1, w_s2), seen=lambda i, j: mask[i, j])
     agree(got, matrix, 2100)
     agree(weights, annotation, 2100)
 

@@ -28,6 +28,8 @@ def written(powers):
         ("n + (m + d)", {(("n", 1),), (("m", 1),), (("d", 1),)}, 15),
         ("n*(m*d)", {(("d", 1), ("m", 1), ("n", 1))}, 105),
         ("m**3 + 20", {(("m", 3),), ()}, 145),
+        ("n**2*d/e", {(("d", 1), ("e", -1), ("n", 2))}, 74),  # 73.5, rounded up
+        ("n/e**2", {(("e", -2), ("n", 1))}, 2),
     ],
 )
 def test_a_formula_is_taken_apart_and_evaluated(formula, found, value):
@@ -52,7 +54,7 @@ def test_whatever_sum_of_products_can_be_written_is_read_back(terms):
 @pytest.mark.parametrize(
     "formula",
     [
-        "n - d", "n/d", "n//d", "-n", "n**-1", "n**1.5", "n**d", "2**n", "(n*d)**2", "n**2**2", "n*(d + e)", "1.5*n",
+        "n - d", "n/2", "n/(d*e)", "n//d", "-n", "n**-1", "n**1.5", "n**d", "2**n", "(n*d)**2", "n**2**2", "n*(d + e)", "1.5*n",
         "f(n)", "n.d", "n[0]", "n if d else e", "'n'", "True*n", "n % d", "log(n)*d", "n and d", "__import__('os')",
     ],
 )  # fmt: skip

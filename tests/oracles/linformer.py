@@ -3,12 +3,13 @@
 import math
 
 
-def linformer_attention(q, k, v, e, f, *, scale=None):
-    """Lists q (n, d), k (m, d), v (m, c), e and f (r, m); returns o (n, c)."""
-    m, d, r, width = len(k), len(q[0]), len(e), len(v[0])
+def linformer_attention(q, k, v, e, f, *, shown=None, scale=None):
+    """Lists q (n, d), k (m, d), v (m, c), e and f (r, m), shown (m); returns o (n, c). Others have no column."""
+    d, r, width = len(q[0]), len(e), len(v[0])
+    seen = [j for j in range(len(k)) if shown is None or shown[j]]
     scale = 1 / math.sqrt(d) if scale is None else scale
-    keys = [[math.fsum(e[a][j] * k[j][c] for j in range(m)) for c in range(d)] for a in range(r)]
-    values = [[math.fsum(f[a][j] * v[j][c] for j in range(m)) for c in range(width)] for a in range(r)]
+    keys = [[math.fsum(e[a][j] * k[j][c] for j in seen) for c in range(d)] for a in range(r)]
+    values = [[math.fsum(f[a][j] * v[j][c] for j in seen) for c in range(width)] for a in range(r)]
     outputs = []
     for row in q:
         weights = [math.exp(scale * sum(row[c] * key[c] for c in range(d))) for key in keys]

@@ -1,7 +1,15 @@
 """Which pairs are looked at depends on the data: buckets, clusters, sorted blocks, chosen queries."""
 
+from factorattn.attention.hashing.clustered import clustered_attention
+from factorattn.attention.hashing.improved_clustered import improved_clustered_attention
 from factorattn.attention.hashing.reformer import reformer_attention
 from factorattn.attention.hashing.routing import routing_attention
 from factorattn.attention.hashing.sinkhorn import sinkhorn_attention
 
-__all__ = ["reformer_attention", "routing_attention", "sinkhorn_attention"]
+__all__ = [
+    "clustered_attention",
+    "improved_clustered_attention",
+    "reformer_attention",
+    "routing_attention",
+    "sinkhorn_attention",
+]

@@ -130,7 +130,7 @@ class Grid(NamedTuple):
     height: int
 
 
-def richer(mean, spread, items, size, layers, *, xp):
+def _richer(mean, spread, items, size, layers, *, xp):
     """Keys from mean, sum of squared deviations and number of the items of each area, and embeddings of its size."""
     w_1, w_d, *bias = layers
     hidden = (mean + xp.sqrt(spread / items) + size) @ w_1.mT  # (..., areas, f)
@@ -155,7 +155,7 @@ def _direct(q, k, v, grid, layers, *, scale, mask, reach, xp):
         spread = xp.sum(xp.where(member[..., None] > 0, apart * apart, 0.0), axis=-2)
         size = xp.broadcast_to(size[..., :p, :s, None, :], (*size.shape[:-3], p, s, m, d))
         size = xp.reshape(size, (*size.shape[:-4], p * s * m, d))
-        keys = richer(keys, spread, items, size, layers, xp=xp)
+        keys = _richer(keys, spread, items, size, layers, xp=xp)
     allowed = _allowed(mask, k, xp=xp)
     if reach is not None:
         allowed = allowed & band_seen(slice(0, n), slice(0, m), (None, reach), device=q.device, xp=xp)
@@ -219,7 +219,7 @@ def _integral(q, k, v, grid, layers, *, scale, mask, reach, xp):
             keys = block.total / block.items
             if layers:
                 size = layers[0][..., rows, cols.start, :]  # (..., 1, d)
-                keys = richer(keys, block.spread, block.items, size, layers[1:], xp=xp)
+                keys = _richer(keys, block.spread, block.items, size, layers[1:], xp=xp)
             last = rows.start * grid.row + cols.start  # from the first item of an area to its last
             band = (None, None if reach is None else reach - last)
             part = softmax_attend(q, keys, block.value, scale=scale, mask=block.seen, band=band)

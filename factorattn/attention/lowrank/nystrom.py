@@ -17,6 +17,7 @@ from factorattn.factor.pinv import iterative_pinv
 from factorattn.factor.pooling import segment_means
 from factorattn.primitives.pairs import masked_logits, softmax_weights
 from factorattn.primitives.softmax_attend import softmax_attend
+from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import whole
 
 __all__ = ["nystrom_attention"]
@@ -29,7 +30,7 @@ LANDMARKS = 64  # "often sufficient", says the paper
     inputs=INPUTS,
     forms=("dense", "factored"),
     time="n*r*d + n*r*e + r**3 + n*e*w",
-    memory="n*r + n*e + r**2",
+    memory="n*r + n*e",
     causal="never",
     normalised=False,
     positional=True,
@@ -166,14 +167,14 @@ def _exact(a, iterations, *, xp):
 def _convolved(v, kernel, *, xp):
     """The sum over t of kernel_t (..., w) times v (..., n, e) moved by t - w // 2 positions."""
     n, width = v.shape[-2], kernel.shape[-1]
-    ends = [
-        xp.zeros((*v.shape[:-2], rows, v.shape[-1]), dtype=v.dtype, device=v.device)
-        for rows in (width // 2, (width - 1) // 2)
-    ]
-    framed, o = xp.concat([ends[0], v, ends[1]], axis=-2), xp.zeros_like(v)
-    for t in range(width):
-        o = o + kernel[..., None, t : t + 1] * framed[..., t : t + n, :]
-    return o
+    positions = xp.arange(n, dtype=xp.int64, device=v.device)
+
+    def add(o, tap):
+        source = positions + (tap.start - width // 2)  # (n,)
+        factor = xp.where(((source >= 0) & (source < n))[:, None], kernel[..., None, tap], 0.0)  # (..., n, 1)
+        return o + factor * xp.take(v, xp.clip(source, 0, max(n - 1, 0)), axis=-2), None
+
+    return scan_tiles(add, xp.zeros_like(v), 0, width, 1, xp=xp)[0]
 
 
 FORMS = {"dense": _dense, "factored": _factored}

@@ -102,9 +102,7 @@ def extend_memory(
     return xp.astype(xp.asarray(g, dtype=x.dtype, device=x.device).mT @ values, dtype, copy=False)
 
 
-def attended_densities(
-    q: Any, k: Any, w_mu: Any, w_sigma: Any, *, scale: float | None = None
-) -> tuple[Any, Any]:
+def attended_densities(q: Any, k: Any, w_mu: Any, w_sigma: Any, *, scale: float | None = None) -> tuple[Any, Any]:
     """Means and standard deviations (..., n) of the densities that `infinite_former_attention` attends with.
 
     Its arguments, and its precision: float32 at least.
@@ -145,7 +143,9 @@ def sticky_places(
     TypeError
         If inputs are not floating arrays of one library.
     """
-    xp, size = check("mu: ... n, sigma: ... n, quantiles?: ... p, bins = b", mu=mu, sigma=sigma, quantiles=quantiles, bins=bins)
+    xp, size = check(
+        "mu: ... n, sigma: ... n, quantiles?: ... p, bins = b", mu=mu, sigma=sigma, quantiles=quantiles, bins=bins
+    )
     given = (mu, sigma) if quantiles is None else (mu, sigma, quantiles)
     dtype, (mu, sigma, *drawn) = working_precision(*given, xp=xp)
     if quantiles is not None and rng is not None:

@@ -21,7 +21,7 @@ from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weight
 from factorattn.primitives.softmax_attend import batch_of
 from factorattn.scalars import flag
 
-__all__ = ["FORMS", "Terms", "attend_segments", "sinusoids", "turn"]
+__all__ = ["FORMS", "Terms", "attend_segments", "average_weights", "sinusoids", "turn"]
 
 LONGEST_WAVE = 10000.0  # of the sinusoids of Vaswani et al. 2017
 
@@ -77,7 +77,9 @@ def attend_segments(
     nothing = xp.zeros((*batch, m, 0), dtype=q.dtype, device=q.device)  # as long as all keys together
     mask, _ = check_pairs(mask, None, q, nothing, nothing, xp=xp)
     scale = scale_of(scale, q.shape[-1])
-    return xp.astype(attend(q, parts, terms, scale=scale, mask=mask, causal=flag(causal=causal), xp=xp), dtype, copy=False)
+    return xp.astype(
+        attend(q, parts, terms, scale=scale, mask=mask, causal=flag(causal=causal), xp=xp), dtype, copy=False
+    )
 
 
 def sinusoids(start: int, count: int, waves: int, *, like: Any, xp: Any) -> tuple[Any, Any]:
@@ -98,44 +100,68 @@ def turn(on_sin: Any, on_cos: Any, start: int, *, xp: Any) -> Any:
     return xp.concat([on_cos * sin - on_sin * cos, on_sin * sin + on_cos * cos], axis=-1)
 
 
+def average_weights(
+    q: Any, keys: list[Any], terms: Terms, *, mask: Any | None, causal: bool, scale: float | None, xp: Any
+) -> Any:
+    """The weights of `attend_segments` for several arrays of keys, as a mean over queries: (..., m)."""
+    given = [q, *terms, *keys]
+    dtype, computed = working_precision(*(x for x in given if x is not None), xp=xp)
+    left = iter(computed)
+    q, *rest = [x if x is None else next(left) for x in given]
+    k = _joined(rest[4:], xp=xp)  # (..., m, d)
+    mask, _ = check_pairs(mask, None, q, k, k, xp=xp)
+    scale, causal = scale_of(scale, q.shape[-1]), flag(causal=causal)
+    weights = _weights(q, k, Terms(*rest[:4]), _shifted, scale=scale, mask=mask, causal=causal, xp=xp)
+    return xp.astype(xp.sum(weights, axis=-2) / max(q.shape[-2], 1), dtype, copy=False)
+
+
 def _dense(q, parts, terms, *, scale, mask, causal, xp):
     """The definition: a vector r_t is looked up for every pair."""
-
-    def positional(asking, n, m):
-        table = _distances(n, m, terms, xp=xp)  # (..., n + m - 1, d)
-        i, j = (xp.arange(size, dtype=xp.int64, device=q.device) for size in (n, m))
-        pick = xp.reshape(n - 1 - i[:, None] + j[None, :], (n * m,))
-        r = xp.take(table, pick, axis=-2)
-        r = xp.reshape(r, (*r.shape[:-2], n, m, r.shape[-1]))  # (..., n, m, d)
-        return xp.sum(asking[..., :, None, :] * r, axis=-1)  # (..., n, m)
-
-    return _whole(q, parts, terms, positional, scale=scale, mask=mask, causal=causal, xp=xp)
+    return _whole(q, parts, terms, _looked_up, scale=scale, mask=mask, causal=causal, xp=xp)
 
 
 def _shift(q, parts, terms, *, scale, mask, causal, xp):
     """Every query meets every distance in one product; then row i is shifted by i (Dai et al. 2019, appendix B)."""
-
-    def positional(asking, n, m):
-        met = asking @ _distances(n, m, terms, xp=xp).mT  # (..., n, n + m - 1), the farthest first
-        batch = met.shape[:-2]
-        met = xp.concat([met, xp.zeros((*batch, n, 1), dtype=met.dtype, device=met.device)], axis=-1)
-        line = xp.reshape(met, (*batch, n * (n + m)))[..., n - 1 : n - 1 + n * (n + m - 1)]
-        return xp.reshape(line, (*batch, n, n + m - 1))[..., :m]  # (..., n, m)
-
-    return _whole(q, parts, terms, positional, scale=scale, mask=mask, causal=causal, xp=xp)
+    return _whole(q, parts, terms, _shifted, scale=scale, mask=mask, causal=causal, xp=xp)
 
 
 def _whole(q, parts, terms, positional, *, scale, mask, causal, xp):
     """One softmax over all keys at once."""
     k, v = (_joined(x, xp=xp) for x in zip(*parts, strict=True))  # (..., m, d), (..., m, e)
+    weights = _weights(q, k, terms, positional, scale=scale, mask=mask, causal=causal, xp=xp)
+    return weigh(weights, v, guarded=causal or mask is not None, xp=xp)
+
+
+def _weights(q, k, terms, positional, *, scale, mask, causal, xp):
+    """All weights (..., n, m)."""
     n, m = q.shape[-2], k.shape[-2]
-    bias = positional(_added(q, terms.v_bias), n, m) * scale if n else None  # (..., n, m)
+    bias = positional(_added(q, terms.v_bias), m, terms, xp=xp) * scale if n else None  # (..., n, m)
     seen = mask
     if causal:
         past = band_seen(slice(0, n), slice(0, m), (None, m - n), device=q.device, xp=xp)  # (n, m)
         seen = past if mask is None else past & mask
-    logits = masked_logits(_added(q, terms.u) * scale, k, softcap=None, bias=bias, seen=seen, xp=xp)
-    return weigh(softmax_weights(logits, xp=xp)[0], v, guarded=seen is not None, xp=xp)
+    return softmax_weights(
+        masked_logits(_added(q, terms.u) * scale, k, softcap=None, bias=bias, seen=seen, xp=xp), xp=xp
+    )[0]
+
+
+def _looked_up(x, m, terms, *, xp):
+    """The products x_i . r_t by a table of r for every pair: (..., n, m)."""
+    n = x.shape[-2]
+    i, j = (xp.arange(size, dtype=xp.int64, device=x.device) for size in (n, m))
+    pick = xp.reshape(n - 1 - i[:, None] + j[None, :], (n * m,))
+    r = xp.take(_distances(n, m, terms, xp=xp), pick, axis=-2)  # (..., n m, d)
+    return xp.sum(x[..., :, None, :] * xp.reshape(r, (*r.shape[:-2], n, m, r.shape[-1])), axis=-1)
+
+
+def _shifted(x, m, terms, *, xp):
+    """The products x_i . r_t by one product with all r_t, whose row i begins n - 1 - i distances late: (..., n, m)."""
+    n = x.shape[-2]
+    met = x @ _distances(n, m, terms, xp=xp).mT  # (..., n, n + m - 1), the farthest first
+    batch = met.shape[:-2]
+    met = xp.concat([met, xp.zeros((*batch, n, 1), dtype=met.dtype, device=met.device)], axis=-1)
+    line = xp.reshape(met, (*batch, n * (n + m)))[..., n - 1 : n - 1 + n * (n + m - 1)]
+    return xp.reshape(line, (*batch, n, n + m - 1))[..., :m]
 
 
 def _factored(q, parts, terms, *, scale, mask, causal, xp):
@@ -166,7 +192,11 @@ def _added(q, bias):
 def _joined(parts, *, xp):
     """Join arrays along their axis -2, whatever batch axes they have."""
     batch = np.broadcast_shapes(*(x.shape[:-2] for x in parts))
-    return parts[0] if len(parts) == 1 else xp.concat([xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in parts], axis=-2)
+    return (
+        parts[0]
+        if len(parts) == 1
+        else xp.concat([xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in parts], axis=-2)
+    )
 
 
 FORMS = {"dense": _dense, "shift": _shift, "factored": _factored}
