@@ -35,9 +35,10 @@ def knobs(f: Callable) -> list[str]:
 
 def fixed_options(f: Callable, *, causal: bool) -> dict[str, Any]:
     """The options that do not depend on sizes. `LeftOut` if `f` cannot be what is asked."""
-    can_be = f.record.causal  # type: ignore[attr-defined]
+    record = f.record  # type: ignore[attr-defined]
+    can_be = record.causal
     if causal and can_be == "never":
-        raise LeftOut("is never causal")
+        raise LeftOut(f"is never causal: {record.refuses['causal']}")
     if not causal and can_be == "always":
         raise LeftOut("is always causal; compare it with --causal")
     return {"causal": causal} if can_be in ("option", "values") else {}

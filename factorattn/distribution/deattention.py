@@ -11,7 +11,7 @@ from typing import Any
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, choose, working_precision
 
-__all__ = ["deattention"]
+__all__ = ["GATES", "deattention", "gated", "seen_sum"]
 
 INPUTS = "a: ... n m, b: ... n m"
 
@@ -44,27 +44,30 @@ def deattention(a: Any, b: Any, *, gate: str = "scale") -> Any:
     Tay, Luu, Zhang, Wang and Hui, "Compositional De-Attention Networks", 2019.
     """
     xp, _ = check(INPUTS, a=a, b=b)
-    gate_of = choose(GATES, gate=gate)
+    centred = choose(GATES, gate=gate)
     dtype, (a, b) = working_precision(a, b, xp=xp)
+    mean = None
+    if centred:
+        total, pairs = seen_sum(a, b, xp=xp)
+        mean = total / xp.where(pairs == 0, 1.0, pairs)
+    return xp.astype(gated(a, b, mean, xp=xp), dtype, copy=False)
+
+
+def seen_sum(a: Any, b: Any, *, xp: Any) -> tuple[Any, Any]:
+    """The sum of b over the pairs that are seen, and their number: (..., 1, 1)."""
+    seen = a != -xp.inf
+    total = xp.sum(xp.where(seen, b, 0.0), axis=(-2, -1), keepdims=True)
+    return total, xp.sum(xp.astype(seen, b.dtype), axis=(-2, -1), keepdims=True)
+
+
+def gated(a: Any, b: Any, mean: Any | None, *, xp: Any) -> Any:
+    """The weights (..., n, m): tanh(a) times 2 sigmoid(b), or sigmoid(b - mean) where there is a mean."""
     seen = a != -xp.inf
     b = xp.where(seen, b, 0.0)
-    p = xp.tanh(a) * gate_of(b, seen, xp=xp)
-    return xp.astype(xp.where(seen, p, 0.0), dtype, copy=False)
-
-
-def _scale(b, seen, *, xp):
-    return 2.0 * _sigmoid(b, xp=xp)
-
-
-def _centre(b, seen, *, xp):
-    pairs = xp.sum(xp.astype(seen, b.dtype), axis=(-2, -1), keepdims=True)  # (..., 1, 1)
-    mean = xp.sum(b, axis=(-2, -1), keepdims=True) / xp.where(pairs == 0, 1.0, pairs)
-    return _sigmoid(b - mean, xp=xp)
-
-
-def _sigmoid(x, *, xp):
+    x = b if mean is None else b - mean
     small = xp.exp(-xp.abs(x))  # never overflows
-    return xp.where(x < 0, small, 1.0) / (1.0 + small)
+    gate = xp.where(x < 0, small, 1.0) / (1.0 + small)
+    return xp.where(seen, xp.tanh(a) * (2.0 * gate if mean is None else gate), 0.0)
 
 
-GATES = {"scale": _scale, "centre": _centre}
+GATES = {"scale": False, "centre": True}

@@ -58,13 +58,14 @@ def entmax(a: Any, alpha: Any | None = None) -> Any:
     if isinstance(alpha, Real):
         if not real(alpha=alpha) >= 1:
             raise ValueError(f"alpha must be at least 1, got {alpha!r}")
-        if alpha in EXACT:
-            return EXACT[alpha](a)
+        exact = EXACT.get(float(alpha))
+        if exact is not None:
+            return exact(a)
         xp, size = check(INPUTS, a=a, alpha=None)
         if size["m"] == 0:
             return a
         dtype, (a,) = working_precision(a, xp=xp)
-        return xp.astype(_bisect(a, alpha - 1.0, xp=xp), dtype, copy=False)
+        return xp.astype(_bisect(a, float(alpha) - 1.0, xp=xp), dtype, copy=False)
     xp, size = check(INPUTS, a=a, alpha=alpha)
     dtype, (a, alpha) = working_precision(a, alpha, xp=xp)
     if size["m"] == 0:
@@ -131,4 +132,4 @@ def _weights(x, shift, order, *, xp):
     return xp.where(out, 0.0, xp.exp(xp.log1p(xp.where(out, 0.0, u)) / order))
 
 
-EXACT = {1: softmax, 1.5: _entmax15, 2: sparsemax}
+EXACT = {1.0: softmax, 1.5: _entmax15, 2.0: sparsemax}

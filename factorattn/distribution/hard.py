@@ -9,8 +9,9 @@ from typing import Any
 
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
+from factorattn.distribution.rows import one_hot
 
-__all__ = ["hard"]
+__all__ = ["hard", "largest"]
 
 INPUTS = "a: ... m"
 
@@ -38,8 +39,11 @@ def hard(a: Any) -> Any:
     if size["m"] == 0:
         return a
     dtype, (a,) = working_precision(a, xp=xp)
+    return xp.astype(one_hot(*largest(a, xp=xp), size["m"], xp=xp), dtype, copy=False)
+
+
+def largest(a: Any, *, xp: Any) -> tuple[Any, Any]:
+    """The index (..., 1) of the first largest score of each row; its weight: 0 if none is seen, NaN if one is NaN."""
     top = xp.max(a, axis=-1, keepdims=True)  # (..., 1)
-    first = xp.argmax(a, axis=-1, keepdims=True)
-    chosen = xp.arange(size["m"], dtype=first.dtype, device=a.device) == first  # (..., m)
-    seen = xp.where(top == -xp.inf, 0.0, xp.where(xp.isnan(top), top, 1.0))
-    return xp.astype(xp.where(chosen, seen, xp.where(xp.isnan(seen), seen, 0.0)), dtype, copy=False)
+    weight = xp.where(top == -xp.inf, 0.0, xp.where(xp.isnan(top), top, 1.0))
+    return xp.argmax(a, axis=-1, keepdims=True), weight

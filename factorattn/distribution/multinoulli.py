@@ -9,11 +9,11 @@ from typing import Any
 
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
-from factorattn.distribution.rows import capped
+from factorattn.distribution.rows import capped, one_hot
 from factorattn.primitives.pairs import softmax_weights
 from factorattn.scalars import generator
 
-__all__ = ["multinoulli"]
+__all__ = ["draw", "multinoulli"]
 
 INPUTS = "a: ... m, uniform?: ..."
 
@@ -54,11 +54,14 @@ def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
         drawn = [xp.asarray(generator(rng).random(tuple(a.shape[:-1])), dtype=a.dtype, device=a.device)]
     if size["m"] == 0:
         return xp.astype(a + 0.0 * drawn[0][..., None], dtype, copy=False)
+    return xp.astype(one_hot(*draw(a, drawn[0], xp=xp), size["m"], xp=xp), dtype, copy=False)
+
+
+def draw(a: Any, uniform: Any, *, xp: Any) -> tuple[Any, Any]:
+    """The index (..., 1) of a key drawn for each row, and its weight: 0 if none is seen, NaN if a score is NaN."""
     weights, _ = softmax_weights(capped(a, xp=xp), xp=xp)
     reached = xp.cumulative_sum(weights, axis=-1)  # (..., m)
     total = reached[..., -1:]
-    passed = (reached <= xp.maximum(drawn[0][..., None], 0.0) * total) & (reached < total)
+    passed = (reached <= xp.maximum(uniform[..., None], 0.0) * total) & (reached < total)
     index = xp.sum(xp.astype(passed, xp.int64), axis=-1, keepdims=True)
-    chosen = xp.arange(size["m"], dtype=xp.int64, device=a.device) == index  # (..., m)
-    seen = xp.where(total > 0, 1.0, total)  # 0 where a row has no weights, NaN where it has NaN
-    return xp.astype(xp.where(chosen, seen, xp.where(xp.isnan(seen), seen, 0.0)), dtype, copy=False)
+    return index, xp.where(total > 0, 1.0, total)

@@ -1,4 +1,4 @@
-"""A row of scores, seen from its largest: what most distributions do first.
+"""A row of scores, seen from its largest; and weights that are all on one key.
 
     x_j = a_j - max_l a_l
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from factorattn.primitives.pairs import finite_top
 
-__all__ = ["below_top", "capped"]
+__all__ = ["below_top", "capped", "one_hot"]
 
 
 def capped(a: Any, *, xp: Any) -> Any:
@@ -22,3 +22,9 @@ def below_top(a: Any, *, xp: Any) -> tuple[Any, Any]:
     a = capped(a, xp=xp)
     top = xp.max(a, axis=-1, keepdims=True)  # (..., 1)
     return a - finite_top(top, xp=xp), top == -xp.inf
+
+
+def one_hot(index: Any, weight: Any, m: int, *, xp: Any) -> Any:
+    """Rows (..., m) with a weight (..., 1) at an index (..., 1), and zeros elsewhere; all NaN where the weight is."""
+    chosen = xp.arange(m, dtype=index.dtype, device=index.device) == index  # (..., m)
+    return xp.where(chosen, weight, xp.where(xp.isnan(weight), weight, 0.0))

@@ -6,11 +6,10 @@
     under the truncated parabola     E psi_j = 3 / (4 s_j h^3) [ (h^2 - z^2 - 1) (Phi(z + h) - Phi(z - h))
                                                  + (h - z) phi(z + h) + (h + z) phi(z - h) ]
 
-where z = (mu - c_j) / s_j, h = a / s_j, and the parabola [a^2 - (t - mu)^2]_+ / (2 sigma^2) reaches a = (3 sigma^2 / 2)^(1/3)
-to each side. Its density is 3 (1 - x^2) / (4 a) in x = (t - mu) / a, whatever sigma is.
+where z = (mu - c_j) / s_j, h = a / s_j, and the parabola [a^2 - (t - mu)^2]_+ / (2 sigma^2) reaches to each side as far
+as a = (3 sigma^2 / 2)^(1/3). It is 3 (1 - x^2) / (4 a) in x = (t - mu) / a, whatever sigma is (Epanechnikov's kernel).
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ def radial_grid(rank: int, widths: tuple[float, ...]) -> tuple[np.ndarray, np.nd
 
 
 def gaussian_means(mu: Any, sigma: Any, centres: Any, widths: Any, *, xp: Any) -> Any:
-    """Means of r basis functions under N(mu, sigma^2): mu and sigma (..., n) give (..., n, r). Zero sigma is a point."""
+    """Means of r basis functions under N(mu, sigma^2): mu and sigma (..., n) give (..., n, r). Zero is a point."""
     mu, sigma = mu[..., None], sigma[..., None]  # (..., n, 1)
     spread = xp.sqrt(sigma * sigma + widths * widths)  # (..., n, r)
     return normal_density((mu - centres) / spread, xp=xp) / spread

@@ -44,7 +44,7 @@ def sequence_operator(m: int, rank: int, widths: tuple[float, ...], ridge: float
 def contraction_operator(
     p: int, m: int, contraction: float, rank: int, widths: tuple[float, ...], ridge: float
 ) -> np.ndarray:
-    """`ridge_operator` for p values at equal steps up to time `contraction`, and m at equal steps from there up to 1."""
+    """`ridge_operator` for p values at equal steps up to `contraction`, and m at equal steps from there up to 1."""
     return _kept(p, m, contraction, rank, widths, ridge).copy()
 
 

@@ -67,7 +67,7 @@ def axial(e_1: Any, e_2: Any, length: int | None = None, *, offset: int = 0, com
     if combine == "sum" and size["f"] != size["g"]:
         raise ValueError(f"the sum needs tables of one width, got {size['f']} and {size['g']}")
     grid, first = size["x"] * size["y"], whole(offset=offset)
-    last = grid if length is None else first + rows_of(length=length)
+    last = grid if length is None else first + rows_of("length", length)
     if not 0 <= first <= last <= grid:
         raise ValueError(f"the grid holds positions 0 .. {grid - 1}, asked for {first} .. {last - 1}")
     dtype, (e_1, e_2) = working_precision(e_1, e_2, xp=xp)

@@ -51,7 +51,7 @@ def kerple(r_1: Any, r_2: Any, n: int, m: int, *, kernel: str = "logarithmic", o
     Chi et al., "KERPLE: Kernelized Relative Positional Embedding for Length Extrapolation", 2022. arXiv:2205.09921
     """
     xp, _ = check(SLOPES, r_1=r_1, r_2=r_2)
-    n, m, of = length(n=n), length(m=m), choose(KERNELS, kernel=kernel)
+    n, m, of = length("n", n), length("m", m), choose(KERNELS, kernel=kernel)
     dtype, (r_1, r_2) = working_precision(r_1, r_2, xp=xp)
     ahead = distances(n, m, beside(offset, n, m), device=r_1.device, xp=xp)
     far = xp.astype(xp.abs(ahead), r_1.dtype)  # (n, m)

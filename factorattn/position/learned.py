@@ -50,7 +50,7 @@ def learned(e: Any, length: int | None = None, *, offset: int = 0) -> Any:
     """
     _, size = check(TABLE, e=e)
     first = whole(offset=offset)
-    last = size["n"] if length is None else first + rows_of(length=length)
+    last = size["n"] if length is None else first + rows_of("length", length)
     if not 0 <= first <= last <= size["n"]:
         raise ValueError(f"e holds positions 0 .. {size['n'] - 1}, asked for {first} .. {last - 1}")
     return e[..., first:last, :]  # (..., l, d)

@@ -8,12 +8,11 @@ from factorattn.scalars import real, whole
 __all__ = ["beside", "distances", "kind_of", "length", "logit_scale", "places"]
 
 
-def length(**argument: Any) -> int:
+def length(name: str, value: Any) -> int:
     """A number of rows or columns: an integer from 0."""
-    ((name, value),) = argument.items()
-    if whole(**argument) < 0:
+    if whole(**{name: value}) < 0:
         raise ValueError(f"{name} must be at least 0, got {value!r}")
-    return whole(**argument)
+    return whole(**{name: value})
 
 
 def kind_of(like: Any) -> tuple[Any, Any, Any, Any]:

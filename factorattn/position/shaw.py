@@ -54,19 +54,9 @@ def shaw_relative(
     ----------
     Shaw, Uszkoreit and Vaswani, "Self-Attention with Relative Position Representations", 2018, sections 3.1 to 3.3.
     arXiv:1803.02155
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from factorattn import softmax_attention
-    >>> from factorattn.position import shaw_relative, shaw_values
-    >>> q, k, v, a_k, a_v = np.ones((4, 2)), np.ones((5, 2)), np.ones((5, 3)), np.ones((7, 2)), np.ones((7, 3))
-    >>> p = softmax_attention(q, k, np.eye(5), bias=shaw_relative(q, a_k, 5))  # the weights
-    >>> (p @ v + shaw_values(p, a_v)).shape
-    (4, 3)
     """
     xp, size = check(KEYS, q=q, a=a)
-    product, n, m = choose(KEY_FORMS, form=form), size["n"], length(m=m)
+    product, n, m = choose(KEY_FORMS, form=form), size["n"], length("m", m)
     k = _reach(size["r"])
     dtype, (q, a) = working_precision(q, a, xp=xp)
     ahead = distances(n, m, beside(offset, n, m), device=q.device, xp=xp)
@@ -139,12 +129,14 @@ def _key_product(q, a, row, *, xp):
 
 
 def _value_explicit(p, a, k, offset, *, xp):
-    row = xp.clip(distances(*p.shape[-2:], offset, device=p.device, xp=xp), -k, k) + k  # (n, m)
+    n, m = p.shape[-2:]
+    row = xp.clip(distances(n, m, offset, device=p.device, xp=xp), -k, k) + k  # (n, m)
     return xp.sum(p[..., None] * _vectors(a, row, xp=xp), axis=-2)  # (..., n, e)
 
 
 def _value_product(p, a, k, offset, *, xp):
-    ahead = distances(*p.shape[-2:], offset, device=p.device, xp=xp)  # (n, m)
+    n, m = p.shape[-2:]
+    ahead = distances(n, m, offset, device=p.device, xp=xp)  # (n, m)
     before = xp.sum(xp.where(ahead < -k, p, 0.0), axis=-1, keepdims=True)  # (..., n, 1)
     after = xp.sum(xp.where(ahead > k, p, 0.0), axis=-1, keepdims=True)
     near = _near(p, k, offset, xp=xp)  # (..., n, r)

@@ -57,16 +57,8 @@ def sinusoidal(
     References
     ----------
     Vaswani et al., "Attention Is All You Need", 2017, section 3.5. arXiv:1706.03762
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from factorattn.position import sinusoidal
-    >>> x = np.zeros((4, 3, 6))
-    >>> (x + sinusoidal(3, 6, like=x))[0, 0]
-    array([0., 1., 0., 1., 0., 1.])
     """
-    n, d = length(n=n), length(d=d)
+    n, d = length("n", n), length("d", d)
     rates, turns = choose(LAYOUTS, layout=layout)(d, positive(base=base))
     xp, device, dtype, _ = kind_of(like)
     rates, turns = (xp.asarray(x, dtype=xp.float64, device=device) for x in (rates, turns))  # (d,)

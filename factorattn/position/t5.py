@@ -68,7 +68,7 @@ def t5_buckets(
     Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020, section
     2.1; the exact rule is in the authors' code, Mesh TensorFlow. arXiv:1910.10683
     """
-    n, m, buckets = size_of(n=n), size_of(m=m), whole(buckets=buckets)
+    n, m, buckets = size_of("n", n), size_of("m", m), whole(buckets=buckets)
     both = flag(bidirectional=bidirectional)
     if buckets < 2 + 2 * both or (both and buckets % 2):
         raise ValueError(f"buckets must be {'even and at least 4' if both else 'at least 2'}, got {buckets}")

@@ -4,8 +4,8 @@
     take_pairs  out_ac = table_{rows_a, cols_c}
     add_rows    out_i = sum over j with place_j = i of x_j
 
-Batch axes broadcast; nothing is written into. The array API has no scatter: to add up, rows are sorted by the place they
-go to, and equal places are summed in blocks by one matrix product each.
+Batch axes broadcast. The array API has no scatter: to add up, rows are sorted by the place they go to, and in each
+block of them equal places are summed by a matrix product.
 """
 
 import math
@@ -48,37 +48,47 @@ def take_pairs(table: Any, rows: Any, cols: Any, *, xp: Any) -> Any:
 def leaders(score: Any, count: int, *, xp: Any) -> tuple[Any, Any]:
     """Which entries of score (..., n) are the `count` largest: their positions (..., count), and whether each is one.
 
-    The largest comes first; of equals the first in position. NaN is the smallest of all.
+    Positions ascend. Of equal entries the first ones are taken; NaN is as small as -inf. `count` is in 1 .. n.
     """
-    order = xp.argsort(-score, axis=-1, stable=True)  # (..., n)
-    return order[..., :count], xp.argsort(order, axis=-1, stable=True) < count
+    *batch, n = score.shape
+    members = math.prod(batch)
+    low = xp.where(xp.isnan(score), xp.inf, -score)  # (..., n)
+    limit = xp.sort(low, axis=-1, stable=False)[..., count - 1 : count]  # values alone: faster than an order
+    below, level = low < limit, low == limit
+    room = count - xp.sum(xp.astype(below, xp.int64), axis=-1, keepdims=True)  # (..., 1)
+    is_leader = below | (level & (xp.cumulative_sum(xp.astype(level, xp.int64), axis=-1) <= room))
+    number = xp.reshape(xp.cumulative_sum(xp.astype(is_leader, xp.int64), axis=-1), (members, n))
+    row = xp.arange(members, dtype=xp.int64, device=score.device)[:, None]
+    wanted = xp.arange(1, count + 1, dtype=xp.int64, device=score.device)[None, :] + row * count  # (members, count)
+    found = _search(number + row * count, wanted, "left", xp=xp) - row * n
+    return xp.reshape(found, (*batch, count)), is_leader
 
 
-def add_rows(x: Any, place: Any, counts: Any, *, most: int, xp: Any) -> Any:
+def add_rows(x: Any, place: Any, places: int, *, most: int, xp: Any) -> Any:
     """Add up the rows that go to the same place.
 
     Parameters
     ----------
     x : array, shape (..., j, e)
     place : integer array, shape (..., j)
-        Where each row goes, in 0 .. n - 1.
-    counts : integer array, shape (..., n)
-        How many rows go to each place.
+        Where each row goes, in 0 .. places - 1; its batch axes are among those of x.
+    places : int
     most : int
-        No entry of `counts` is larger.
+        No more rows than this go to one place.
 
     Returns
     -------
-    total : array, shape (..., n, e)
+    total : array, shape (..., places, e)
         Zeros where no row goes. A row that is not finite reaches its own place only.
     """
     order = xp.argsort(place, axis=-1, stable=True)  # (..., j)
     x = take_rows(x, order, xp=xp)  # (..., j, e): equal places now stand together
     place = xp.take_along_axis(place, order, axis=-1)
+    first, last = _runs(place, places, xp=xp)  # (..., places): where each place begins and ends
     *batch, j, e = x.shape
     blocks = -(-j // most)
-    if blocks * most > j:
-        rest = blocks * most - j
+    rest = blocks * most - j
+    if rest:
         x = xp.concat([x, xp.zeros((*batch, rest, e), dtype=x.dtype, device=x.device)], axis=-2)
         filler = xp.full((*place.shape[:-1], rest), -1, dtype=place.dtype, device=place.device)
         place = xp.concat([place, filler], axis=-1)
@@ -86,10 +96,26 @@ def add_rows(x: Any, place: Any, counts: Any, *, most: int, xp: Any) -> Any:
     same = xp.astype(place[..., :, None] == place[..., None, :], x.dtype)  # (..., j / most, most, most)
     sums = weigh(same, xp.reshape(x, (*batch, blocks, most, e)), guarded=True, xp=xp)  # (..., j / most, most, e)
     sums = xp.reshape(sums, (*batch, blocks * most, e))
-    last = xp.cumulative_sum(counts, axis=-1) - 1  # (..., n)
-    first = last - counts + 1
+    none = first > last
     split = first // most != last // most  # equal places lie in two blocks at the most, for there are `most` of them
-    last, first = xp.where(counts > 0, last, 0), xp.where(counts > 0, first, 0)
-    total = take_rows(sums, last, xp=xp)  # (..., n, e)
-    total = total + xp.where(split[..., None], take_rows(sums, first, xp=xp), 0.0)
-    return xp.where((counts > 0)[..., None], total, 0.0)
+    total = take_rows(sums, xp.where(none, 0, last), xp=xp)  # (..., places, e)
+    total = total + xp.where(split[..., None], take_rows(sums, xp.where(none, 0, first), xp=xp), 0.0)
+    return xp.where(none[..., None], 0.0, total)
+
+
+def _runs(place, places, *, xp):
+    """The first and the last index of each place in place (..., j), sorted; where there is none, the last is before."""
+    *batch, j = place.shape
+    members = math.prod(batch)
+    row = xp.arange(members, dtype=xp.int64, device=place.device)[:, None]
+    wanted = xp.arange(places, dtype=xp.int64, device=place.device)[None, :] + row * places  # (members, places)
+    flat = xp.reshape(place, (members, j)) + row * places
+    ends = (_search(flat, wanted, side, xp=xp) - row * j for side in ("left", "right"))
+    first, last = (xp.reshape(x, (*batch, places)) for x in ends)
+    return first, last - 1
+
+
+def _search(rows, wanted, side, *, xp):
+    """Where numbers stand in rows (members, j) that ascend, each from where the one before it ended: flat indices."""
+    flat = xp.searchsorted(xp.reshape(rows, (-1,)), xp.reshape(wanted, (-1,)), side=side)
+    return xp.reshape(flat, wanted.shape)

@@ -65,8 +65,8 @@ def location_aware(
 
     References
     ----------
-    Chorowski, Bahdanau, Serdyuk, Cho and Bengio, "Attention-Based Models for Speech Recognition", 2015, section 2.1.
-    arXiv:1506.07503
+    Chorowski, Bahdanau, Serdyuk, Cho and Bengio, "Attention-Based Models for Speech Recognition", 2015, "Attention
+    with Convolutional Features". arXiv:1506.07503
     """
     given = {"q": q, "k": k, "previous": previous, "filters": filters, "w_q": w_q, "w_k": w_k, "w_f": w_f, "w": w}
     xp, size = check(INPUTS, **given, b=b)

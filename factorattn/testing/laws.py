@@ -161,12 +161,13 @@ def every_array_matters(case: Case) -> bool:
 
 
 def constants_stay(case: Case) -> bool:
-    """Weights that sum to one leave a constant value as it is."""
-    if not case.record.normalised:
+    """Weights that sum to one leave a constant value as it is, where values are mixed and not projected."""
+    last = case.record.output.split()[-1]
+    values = [item for item in parse(case.record.inputs) if item.name in case.record.values]
+    if not case.record.normalised or not values or any(item.axes[-1] != last for item in values):
         return False
-    inputs = case.inputs()
-    level = np.array([1.0, -2.0, 0.5])
-    constant = {name: np.tile(level, (*inputs[name].shape[:-1], 1)) for name in case.record.values}
+    inputs, level = case.inputs(), np.resize([1.0, -2.0, 0.5], case.sizes[last])
+    constant = {item.name: np.broadcast_to(level, inputs[item.name].shape).copy() for item in values}
     out = case.run({**inputs, **constant})
     case.close(out, np.broadcast_to(level, out.shape), "constant values")
     return True

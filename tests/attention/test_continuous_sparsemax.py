@@ -33,8 +33,8 @@ def test_continuous_sparsemax_attention_is_the_paper(form, n, m, e, r, widths, s
 
 @every_form
 def test_one_basis_function_by_hand(form):
-    # A bell of deviation 1 under a parabola that reaches 1 to each side of its middle. x^2 phi integrates to Phi - x phi,
-    # so that 3/4 int_-1^1 (1 - x^2) phi(x) dx = 3/4 (phi(1) + phi(-1)).
+    # A bell of deviation 1 under a parabola that reaches 1 to each side of its middle. x^2 phi integrates to
+    # Phi - x phi, so that 3/4 int_-1^1 (1 - x^2) phi(x) dx = 3/4 (phi(1) + phi(-1)).
     sigma = math.sqrt(2 / 3)
     o = fa.continuous_sparsemax_attention(
         np.array([0.5]), np.array([sigma]), np.array([[1.0]]), np.array([[1.0]]), widths=1.0, form=form

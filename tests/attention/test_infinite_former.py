@@ -31,7 +31,7 @@ def test_infinite_former_attention_is_the_paper(form, n, d, e, r, seed, scale, w
 
 @every_form
 def test_a_query_of_zero_reads_the_middle(form):
-    # No score: mu = 1/2 and sigma^2 = log 2. One basis function in the middle, of variance 1 - log 2: density of N(0, 1) at 0.
+    # No score: mu = 1/2 and sigma^2 = log 2. One basis function in the middle, of variance 1 - log 2, makes it N(0, 1).
     width = math.sqrt(1 - math.log(2))
     o = fa.infinite_former_attention(
         np.zeros((1, 2)), np.ones((1, 2)), np.array([[3.0]]), np.ones(1), np.ones(1), widths=width, form=form

@@ -60,13 +60,61 @@ def test_counted_operations_grow_with_the_length_only():
     assert large.peak <= 16 * small.peak
 
 
+@FORMS
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_hidden_key_is_as_good_as_absent_whatever_it_holds(form, causal, rng):
+    q, k, v = rng.standard_normal((3, 2, 9, 4))
+    shown = np.ones((2, 1, 9), dtype=bool)
+    shown[0, 0, 6:], shown[1, 0, 3:] = False, False  # two sequences, filled up to one length
+    k, v = (np.where(shown.mT, x, np.nan) for x in (k, v))
+    o = fa.linear_attention(q, k, v, mask=shown, causal=causal, form=form)
+    for batch, length in enumerate((6, 3)):
+        short = q[batch, :length], k[batch, :length], v[batch, :length]
+        want = fa.linear_attention(*short, causal=causal, form=form)
+        assert np.max(np.abs(o[batch, :length] - want)) <= np.max(np.abs(want)) * ROUNDING(np.float64, 9)
+
+
+@FORMS
+def test_where_every_key_is_hidden_rows_are_zero(form, rng):
+    q, k, v = rng.standard_normal((3, 5, 4))
+    o = fa.linear_attention(q, k, v, mask=np.zeros(5, dtype=bool), form=form)
+    np.testing.assert_array_equal(o, np.zeros((5, 4)))
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "words"),
+    [
+        (
+            np.ones((5, 5), dtype=bool),
+            ValueError,
+            r"mask must hide a key from all queries .* \(\.\.\., 1, 5\), got \(5, 5\)",
+        ),
+        (np.ones((1, 4), dtype=bool), ValueError, r"mask must broadcast to \(\.\.\., 5, 5\), got shape \(1, 4\)"),
+        (np.ones((1, 5)), TypeError, "mask must have dtype bool, got float64"),
+        ([True] * 5, TypeError, "mask must be an array of the same library as q, got list"),
+    ],
+)
+def test_a_mask_that_cannot_be_honoured_is_refused(mask, error, words):
+    with pytest.raises(error, match=words):
+        fa.linear_attention(*np.ones((3, 5, 2)), mask=mask)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (1, 1), (1, 5), (2, 1, 5)])
+def test_masks_broadcast(shape):
+    x = np.arange(10.0).reshape(1, 5, 2)
+    o = fa.linear_attention(x, x, x, mask=np.ones(shape, dtype=bool))
+    np.testing.assert_array_equal(o, np.broadcast_to(fa.linear_attention(x, x, x), o.shape))
+    assert o.shape == (2 if len(shape) == 3 else 1, 5, 2)
+
+
 @pytest.mark.parametrize("form", fa.linear_attention.record.forms)
 @settings(deadline=None)
-@given(n=sizes, m=sizes, d=sizes, e=sizes, seed=seeds, causal=st.booleans())
-def test_linear_attention_is_the_paper(form, n, m, d, e, seed, causal):
-    q, k, v = draw(seed, (n, d), (m, d), (m, e))
+@given(n=sizes, m=sizes, d=sizes, e=sizes, seed=seeds, causal=st.booleans(), masked=st.booleans())
+def test_linear_attention_is_the_paper(form, n, m, d, e, seed, causal, masked):
+    q, k, v, chance = draw(seed, (n, d), (m, d), (m, e), (m,))
+    shown = chance > -0.5 if masked else None
     agree(
-        fa.linear_attention(q, k, v, causal=causal, form=form),
-        linear.linear_attention(*lists(q, k, v), causal=causal),
+        fa.linear_attention(q, k, v, mask=shown, causal=causal, form=form),
+        linear.linear_attention(*lists(q, k, v), shown=shown, causal=causal),
         d + m,
     )

@@ -1,6 +1,7 @@
-"""Facts about the long-term memory: taking in new values, contraction, sticky places, and what keeps densities narrow."""
+"""Facts about the long-term memory: new values, contraction, sticky places, and what keeps densities narrow."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,10 +57,12 @@ def test_the_past_is_contracted_and_the_present_follows_it():
 def test_size_stays_and_oldest_values_fade():
     b, widths, t, shares = None, (0.05, 0.1), np.arange(0, 1000) / 1000, []
     for step in range(6):
-        b = extend_memory(b, np.full((40, 1), 0.0 if step else 1.0), rank=32, samples=100, widths=widths, contraction=0.5)
+        b = extend_memory(
+            b, np.full((40, 1), 0.0 if step else 1.0), rank=32, samples=100, widths=widths, contraction=0.5
+        )
         assert b.shape == (32, 1)
         shares.append(np.mean(at(b, t, widths)))  # how much of time is still one
-    assert all(later < earlier for earlier, later in zip(shares, shares[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(shares))
 
 
 def test_a_batch_shares_places_or_has_its_own(rng):

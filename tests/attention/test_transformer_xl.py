@@ -112,6 +112,20 @@ def test_far_positions_keep_their_digits_in_single_precision(form, rng):
     assert np.max(np.abs(single - double)) <= np.max(np.abs(arrays[2])) * ROUNDING(np.float32, 4000)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_tiles_and_the_kernel_agree_over_many_tiles(causal, rng):
+    # Longer than a tile of keys, so that seams of tiles are crossed in both directions.
+    q, k, v, *memory = rng.standard_normal((5, 1300, 3))
+    w, mask = rng.standard_normal((2, 4, 3)), rng.random((1, 2600)) < 0.9
+    got = []
+    for mode in ("auto", "off"):
+        with fa.kernels(mode):
+            got.append(fa.transformer_xl_attention(q, k, v, *w, *memory, mask=mask, causal=causal))
+    want = fa.transformer_xl_attention(q, k, v, *w, *memory, mask=mask, causal=causal, form="shift")
+    for o in got:
+        np.testing.assert_allclose(o, want, atol=np.max(np.abs(want)) * ROUNDING(np.float64, 2600))
+
+
 def test_default_form_holds_no_table_of_pairs():
     sizes = {"d": 64, "e": 64, "f": 32}
     small, large = (fa.cost(fa.transformer_xl_attention, {**sizes, "n": n, "l": n}) for n in (2**13, 2**15))

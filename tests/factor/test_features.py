@@ -1,5 +1,6 @@
 """Random features against what is proved of them in Choromanski et al. 2021: Lemmas 1 and 2, Theorem 2."""
 
+import itertools
 import math
 from functools import cache
 
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 from libraries import LIBRARIES
 
-from factorattn.factor import orthogonal_gaussian, positive_features, trigonometric_features
+from factorattn.factor import (
+    hyperbolic_features,
+    iid_gaussian,
+    orthogonal_gaussian,
+    positive_features,
+    trigonometric_features,
+)
 from factorattn.factor.features import FEATURES
 from factorattn.interpret.counting import counting
 from factorattn.testing.tolerance import BOUND, CHANCE, ROUNDING
@@ -46,7 +53,8 @@ def mean_squared_error(phi, x, y, m):
     kernel, plus, minus = math.exp(x @ y), math.exp((x + y) @ (x + y)), math.exp(-(x - y) @ (x - y))
     if phi is trigonometric_features:
         return plus / kernel**2 * (1 - minus) ** 2 / (2 * m)
-    return plus * kernel**2 * (1 - 1 / plus) / m
+    positive = plus * kernel**2 * (1 - 1 / plus) / m
+    return positive if phi is positive_features else (1 - 1 / plus) / 2 * positive
 
 
 @every_feature
@@ -71,7 +79,9 @@ def test_the_mean_squared_error_of_independent_directions_is_that_of_lemma_2(phi
 @pytest.mark.parametrize(("x", "y"), [PAIRS["same"], PAIRS["opposite"]], ids=["same", "opposite"])
 def test_the_lemma_of_the_one_feature_does_not_fit_the_other(x, y):
     """The samples of the test above are enough to tell the two closed forms apart."""
-    for phi, other in ((positive_features, trigonometric_features), (trigonometric_features, positive_features)):
+    for phi, other in itertools.permutations(FEATURES.values(), 2):
+        if mean_squared_error(phi, x, y, 1) == mean_squared_error(other, x, y, 1):
+            continue  # both vanish for x = -y
         errors = (estimates(phi, x, y, independent(100_000, 1, seed=1)) - math.exp(x @ y)) ** 2
         assert abs(np.mean(errors) - mean_squared_error(other, x, y, 1)) > CHANCE(errors)
 
@@ -93,9 +103,31 @@ def test_identical_vectors_have_no_trigonometric_error():
     np.testing.assert_allclose(got, math.exp(X @ X), rtol=ROUNDING("float64", D), atol=0)
 
 
-def test_opposite_vectors_have_no_positive_error():
+def test_hyperbolic_features_are_at_least_twice_as_good_as_positive_ones():
+    """Lemma 2: their mean squared error is (1 - exp(-|x + y|^2)) / 2 times that of as many directions."""
+    positive, hyperbolic = (
+        (estimates(phi, X, Y, independent(50_000, 2, seed=3)) - math.exp(X @ Y)) ** 2
+        for phi in (positive_features, hyperbolic_features)
+    )
+    assert 2 * np.mean(hyperbolic) <= np.mean(positive) + CHANCE(2 * hyperbolic - positive)
+
+
+@pytest.mark.parametrize("draw", [iid_gaussian, orthogonal_gaussian])
+@every_pair
+def test_directions_of_constant_length_estimate_the_regularized_kernel_which_is_no_larger(draw, x, y):
+    """On the sphere of radius sqrt(d) exp(omega . z) has the mean 0F1(d / 2; d |z|^2 / 4), term by term below exp."""
+    rng, z = np.random.default_rng(5), (x + y) @ (x + y)
+    got = estimates(positive_features, x, y, np.stack([draw(3, D, rng=rng, length="constant") for _ in range(5000)]))
+    terms = [(D * z / 4) ** k / (math.factorial(k) * math.prod(D / 2 + i for i in range(k))) for k in range(30)]
+    want = math.exp(-(x @ x + y @ y) / 2) * math.fsum(terms)
+    assert abs(np.mean(got) - want) <= CHANCE(got) + ROUNDING("float64", 30) * want
+    assert want <= BOUND(math.exp(x @ y))
+
+
+@pytest.mark.parametrize("phi", [positive_features, hyperbolic_features])
+def test_opposite_vectors_have_no_positive_error(phi):
     """Lemma 2: it vanishes for x = -y, because the exponentials cancel."""
-    got = estimates(positive_features, X, -X, independent(100, 1))
+    got = estimates(phi, X, -X, independent(100, 1))
     np.testing.assert_allclose(got, math.exp(-(X @ X)), rtol=ROUNDING("float64", D), atol=0)
 
 
@@ -112,6 +144,8 @@ def test_features_are_those_of_the_formula(xp, phi, dtype):
         half = math.fsum(float(a) ** 2 for a in x[at]) / 2
         if phi is positive_features:
             want = [math.exp(a - half) / math.sqrt(6) for a in z]
+        elif phi is hyperbolic_features:
+            want = [math.exp(a - half) / math.sqrt(12) for a in (*z, *(-a for a in z))]
         else:
             want = [math.exp(half) / math.sqrt(6) * part(a) for part in (math.sin, math.cos) for a in z]
         got = f[at].astype("float64") * math.exp(float(s[at][0]))
@@ -142,66 +176,3 @@ def test_counting_gives_the_same_shapes(phi):
     got = phi(counts.empty((2, 5, D)), counts.empty((6, D)), xp=counts)
     want = phi(np.ones((2, 5, D)), np.ones((6, D)), xp=np)
     assert [(x.shape, x.dtype) for x in got] == [(x.shape, x.dtype) for x in want]
-
-
-class TestOrthogonalGaussian:
-    @pytest.mark.parametrize(("r", "d"), [(1, 1), (1, 5), (3, 5), (5, 5), (6, 5), (12, 5), (7, 1)])
-    def test_rows_are_orthogonal_within_blocks_of_d(self, r, d):
-        omega = orthogonal_gaussian(r, d, rng=0)
-        assert omega.shape == (r, d)
-        assert omega.dtype == np.float64
-        for start in range(0, r, d):
-            block = omega[start : start + d]
-            gram = block @ block.T
-            outside = gram - np.diag(np.diagonal(gram))
-            assert np.max(np.abs(outside)) <= ROUNDING("float64", d) * np.max(np.diagonal(gram))
-
-    def test_blocks_are_independent_of_one_another(self):
-        omega = orthogonal(4000, 4, 2)
-        products = np.sum(omega[:, 0] * omega[:, 2], axis=-1)
-        assert abs(np.mean(products)) <= CHANCE(products)
-        assert abs(np.mean(products**2) - 2) <= CHANCE(products**2)  # E (w . w')^2 = d
-
-    @pytest.mark.parametrize("d", [1, 2, 5])
-    def test_lengths_are_those_of_normal_vectors(self, d):
-        lengths = np.linalg.norm(orthogonal(5000, 3, d), axis=-1)
-        mean = math.sqrt(2) * math.gamma((d + 1) / 2) / math.gamma(d / 2)  # of the chi distribution
-        for place in range(3):
-            row = lengths[:, place]
-            for power, want in ((1, mean), (2, d), (3, mean * (d + 1)), (4, d * (d + 2))):
-                assert abs(np.mean(row**power) - want) <= CHANCE(row**power)
-
-    def test_lengths_of_a_block_are_independent_of_one_another(self):
-        square = np.sum(orthogonal(5000, 3, 3) ** 2, axis=-1)
-        products = square[:, 0] * square[:, 1]
-        assert abs(np.mean(products) - 3 * 3) <= CHANCE(products)
-
-    @pytest.mark.parametrize("row", [0, 1, 2, 3])
-    def test_every_row_by_itself_is_standard_normal(self, row):
-        w = orthogonal(8000, 4, 3)[:, row]
-        for c in range(3):
-            for power, want in ((1, 0), (2, 1), (3, 0), (4, 3)):
-                assert abs(np.mean(w[:, c] ** power) - want) <= CHANCE(w[:, c] ** power)
-        for a, b in ((0, 1), (0, 2), (1, 2)):
-            assert abs(np.mean(w[:, a] * w[:, b])) <= CHANCE(w[:, a] * w[:, b])
-            both = w[:, a] ** 2 * w[:, b] ** 2
-            assert abs(np.mean(both) - 1) <= CHANCE(both)
-
-    def test_the_same_seed_draws_the_same_and_another_does_not(self):
-        one, same, other = (orthogonal_gaussian(6, 4, rng=seed) for seed in (7, 7, 8))
-        np.testing.assert_array_equal(one, same)
-        assert not np.any(one == other)
-
-    def test_a_generator_moves_on_and_its_first_draw_is_that_of_its_seed(self):
-        rng = np.random.default_rng(7)
-        first, second = orthogonal_gaussian(6, 4, rng=rng), orthogonal_gaussian(6, 4, rng=rng)
-        np.testing.assert_array_equal(first, orthogonal_gaussian(6, 4, rng=7))
-        assert not np.any(first == second)
-
-    def test_without_a_seed_every_draw_is_another(self):
-        assert not np.any(orthogonal_gaussian(3, 4) == orthogonal_gaussian(3, 4))
-
-    def test_the_global_state_of_numpy_is_left_alone(self):
-        before = np.random.get_state()[1].copy()  # noqa: NPY002
-        orthogonal_gaussian(3, 4)
-        np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002

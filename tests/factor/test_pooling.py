@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import LIBRARIES
 
-from factorattn.factor import segment_means
+from factorattn.factor import segment_means, strided_convolution
+from factorattn.interpret.counting import counting
 from factorattn.testing.tolerance import ROUNDING
 
 pairs = st.integers(1, 60).flatmap(lambda m: st.tuples(st.integers(1, m), st.just(m)))
@@ -66,3 +68,37 @@ def test_more_segments_than_positions_are_refused():
 def test_long_sequences_do_not_overflow():
     e = segment_means(3, 10**6)
     np.testing.assert_array_equal(np.count_nonzero(e, axis=1), [333_333, 333_333, 333_334])
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_segment_means_are_made_in_the_library_and_dtype_that_is_asked_for(name, dtype):
+    xp = pytest.importorskip(name)
+    got = segment_means(3, 7, xp=xp, dtype=getattr(xp, dtype))
+    assert got.dtype == getattr(xp, dtype)
+    np.testing.assert_array_equal(np.asarray(got), segment_means(3, 7).astype(dtype))
+
+
+def test_counting_reads_segments_of_a_length_that_no_memory_would_hold():
+    assert segment_means(2**10, 2**40, xp=counting()).shape == (2**10, 2**40)
+
+
+class TestStridedConvolution:
+    @pytest.mark.parametrize("name", LIBRARIES)
+    @pytest.mark.parametrize("m", [0, 2, 3, 6, 8])
+    def test_every_row_weighs_its_own_run(self, name, m):
+        xp = pytest.importorskip(name)
+        kernel, x = np.array([0.5, -1.0, 2.0]), np.random.default_rng(0).standard_normal((m, 2))
+        e = np.asarray(strided_convolution(xp.asarray(kernel), m, xp=xp))
+        assert e.shape == (m // 3, m)
+        want = [kernel @ x[start : start + 3] for start in range(0, m // 3 * 3, 3)]
+        np.testing.assert_allclose(e @ x, np.reshape(want, (m // 3, 2)), rtol=ROUNDING("float64", 3))
+
+    def test_equal_weights_are_the_segment_means(self):
+        np.testing.assert_array_equal(strided_convolution(np.full(4, 0.25), 12, xp=np), segment_means(3, 12))
+
+    def test_heads_may_have_kernels_of_their_own(self):
+        kernels = np.random.default_rng(0).standard_normal((2, 3))
+        both = strided_convolution(kernels, 7, xp=np)
+        for head in range(2):
+            np.testing.assert_array_equal(both[head], strided_convolution(kernels[head], 7, xp=np))

@@ -17,8 +17,10 @@ def test_the_operator_is_the_exact_one(rank, penalty):
     widths = (0.1, 0.3)
     got = ridge_operator(TIMES, rank, widths, penalty)
     want = np.array(continuous_softmax.ridge(TIMES.tolist(), rank, widths, penalty))
-    # Perturbing F by its rounding moves G by 2 |F| / penalty of that, relative to the largest |G| <= 1 / (2 sqrt(penalty)).
-    f = np.linalg.norm([[continuous_softmax.normal(t, c, s) for c, s in continuous_softmax.basis(rank, widths)] for t in TIMES], 2)
+    # How far the rounding of F moves G: by the norm of F over the penalty, and of G besides.
+    f = np.linalg.norm(
+        [[continuous_softmax.normal(t, c, s) for c, s in continuous_softmax.basis(rank, widths)] for t in TIMES], 2
+    )
     moved = f * max(1.0, f / np.sqrt(penalty)) / penalty
     assert np.max(np.abs(got - want)) <= moved * ROUNDING(np.float64, rank)
 

@@ -9,6 +9,8 @@ from factorattn.testing import COST_LAWS, LAWS, check_mechanism
 from factorattn.testing.check import cases
 from factorattn.testing.cost_laws import shapes_are_read_without_values
 
+# What a kernel could get wrong where its reference does not; array_api_strict runs the references through all laws.
+OF_NUMBERS = [LAWS[name] for name in ("form_equals_definition", "future_is_unseen", "kind_of_array_is_kept")]
 CASES = [case for f in CATALOGUE.values() for case in cases(f)]
 
 
@@ -22,11 +24,16 @@ def test_law_holds(case, law, namespace):
     law(replace(case, xp=namespace.xp, prepare=namespace.prepare))
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize("law", OF_NUMBERS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_law_holds_without_kernels(case, law):
     with kernels("off"):
         law(case)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_every_law_applies_to_some_mechanism(law):
+    assert any(law(case) for case in CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)

@@ -1,4 +1,4 @@
-"""Vyas et al. 2020, section 3 ("improved clustered attention"): exact weights for the keys that a cluster likes best."""
+"""Vyas et al. 2020, section 3, improved clustered attention: exact weights for the keys that a cluster likes best."""
 
 import math
 

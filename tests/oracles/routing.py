@@ -41,7 +41,7 @@ def routing_attention(q, k, v, mu, *, window=None, causal=False, scale=1.0, mask
 
 
 def update_centroids(q, k, mu, *, decay, eps=1e-6):
-    """mu <- decay mu + (1 - decay) / 2 (sum of the queries nearest to mu + sum of the keys nearest to mu)."""
+    """Centroids: decay mu + (1 - decay) / 2 (sum of the queries nearest to mu + sum of the keys nearest to mu)."""
     new = [[decay * x for x in centroid] for centroid in mu]
     for rows in (q, k):
         for row in (layer_norm(row, eps) for row in rows):

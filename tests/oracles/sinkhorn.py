@@ -62,16 +62,13 @@ def sinkhorn_attention(
     outputs = []
     for i in range(n):
         mine = i // size
-        if cut is None:
-            places = [mine] if not causal or mine else []
-        else:
-            places = range(min(cut, len(s)))
+        places = range(min(cut, len(s))) if cut else [mine] if mine or not causal else []
         near = [(mixed(k, z, c), mixed(v, z, c)) for z in places for c in range(size)]
         own = [(k[j], v[j]) for j in range(n) if j // size == mine and not (causal and j > i)]
         answers = []
         for pairs in {"joint": [near + own], "sum": [near, own], "none": [near]}[local]:
-            weights = [math.exp(scale * sum(q[i][a] * key[a] for a in range(d))) for key, _ in pairs]
-            total = math.fsum(weights) or 1.0
-            answers.append([math.fsum(w * x[c] for w, (_, x) in zip(weights, pairs, strict=True)) / total for c in range(e)])
+            weights = [(math.exp(scale * sum(q[i][a] * key[a] for a in range(d))), x) for key, x in pairs]
+            total = math.fsum(w for w, _ in weights) or 1.0
+            answers.append([math.fsum(w * x[c] for w, x in weights) / total for c in range(e)])
         outputs.append([math.fsum(column) for column in zip(*answers, strict=True)])
     return outputs

@@ -2,6 +2,7 @@
 
 from factorattn.attention.hashing.clustered import clustered_attention
 from factorattn.attention.hashing.improved_clustered import improved_clustered_attention
+from factorattn.attention.hashing.informer import informer_attention
 from factorattn.attention.hashing.reformer import reformer_attention
 from factorattn.attention.hashing.routing import routing_attention
 from factorattn.attention.hashing.sinkhorn import sinkhorn_attention
@@ -9,6 +10,7 @@ from factorattn.attention.hashing.sinkhorn import sinkhorn_attention
 __all__ = [
     "clustered_attention",
     "improved_clustered_attention",
+    "informer_attention",
     "reformer_attention",
     "routing_attention",
     "sinkhorn_attention",

@@ -3,8 +3,8 @@
     h(x) = argmax [x R; -x R],   bucket = h_1 + f_1 h_2 + f_1 f_2 h_3 + ...   for factors f_1, f_2, ...
     code_i = (c + 1) bucket_i + floor(s_i / b),   s_i the place of token i in the order (bucket, position)
 
-With c chunks of b places, tokens i and j are in one bucket, and j in the chunk of i or the one before it, if and only if
-code_i - code_j is 0 or 1.
+With c chunks of b places, tokens i and j are in one bucket, and j is in the chunk of i or the one before it, if and
+only if code_i - code_j is 0 or 1.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Clustered attention (Vyas et al. 2020, section 3): queries are clustered, and all queries of a cluster get one answer.
+"""Clustered attention (Vyas et al. 2020, section 3): queries are clustered, and those of a cluster get one answer.
 
     c_i = cluster of the bits sign(H q_i),   q^_t = mean of the queries with c_i = t
     o_i = sum_j p_ij v_j,   p_ij = softmax over j of scale q^_{c_i} . k_j

@@ -1,6 +1,7 @@
 """Routing attention (Roy et al. 2020): queries and keys that are nearest to the same centroid attend to each other.
 
-    q' = layer norm of q,  k' = layer norm of k,   S_t = the w queries i with the largest mu_t . q'_i,   T_t likewise keys
+    q' = layer norm of q,   k' = layer norm of k
+    S_t = the w queries i with the largest mu_t . q'_i,   T_t = the w keys j with the largest mu_t . k'_j
     o_i = mean over t with i in S_t of  sum_{j in T_t} p_ij v_j,   p_ij = softmax over T_t of scale q'_i . k'_j
 
 Clusters all have the same size, so a query may be in several of them, or in none: its row is then zero.
@@ -139,8 +140,7 @@ def _dense(q, k, v, queries, keys, *, mask, causal, scale, xp):
 def _routed(q, k, v, queries, keys, *, mask, causal, scale, xp):
     """Clusters gathered, attended to, and their answers added up where their queries are."""
     n, m, t = q.shape[-2], k.shape[-2], queries[1].shape[-2]
-    (mine, of_query), theirs = queries, keys[0]
-    mine, theirs = xp.sort(mine, axis=-1), xp.sort(theirs, axis=-1)  # (..., t, w): in the order of the sequence
+    mine, theirs = queries[0], keys[0]  # (..., t, w): in the order of the sequence
     i, j = mine[..., None], theirs[..., None, :]  # (..., t, w, 1), (..., t, 1, w)
     table = None if mask is None else take_pairs(mask[..., None, :, :], i, j, xp=xp)
     allowed = _allowed(i, j, table, m - n, causal)  # (..., t, w, w)
@@ -148,15 +148,15 @@ def _routed(q, k, v, queries, keys, *, mask, causal, scale, xp):
         take_rows(x[..., None, :, :], index, xp=xp) for x, index in ((q, mine), (k, theirs), (v, theirs))
     )  # (..., t, w, d), (..., t, w, d), (..., t, w, e)
     o, lse = softmax_attend(qs, ks, vs, scale=scale, mask=allowed)  # (..., t, w, e), (..., t, w)
-    counts = xp.sum(xp.astype(of_query, xp.int64), axis=-2)  # (..., n): clusters that take a query
+    answered = xp.ones_like(lse) if allowed is None else xp.astype(lse > -xp.inf, o.dtype)  # (..., t, w)
 
     def back(x):
         """Add up the rows of x (..., t, w, e) that belong to the same query: (..., n, e)."""
         x = xp.reshape(x, (*x.shape[:-3], t * x.shape[-2], x.shape[-1]))
-        return add_rows(x, xp.reshape(mine, (*mine.shape[:-2], t * mine.shape[-1])), counts, most=t, xp=xp)
+        return add_rows(x, xp.reshape(mine, (*mine.shape[:-2], t * mine.shape[-1])), n, most=t, xp=xp)
 
-    answers = counts[..., None] if allowed is None else back(xp.astype(lse > -xp.inf, o.dtype)[..., None])
-    return back(o) / xp.astype(xp.where(answers == 0, 1, answers), o.dtype)
+    answers = back(answered[..., None])  # (..., n, 1): of how many clusters
+    return back(o) / xp.where(answers == 0, 1.0, answers)
 
 
 def _allowed(i, j, table, offset, causal):

@@ -1,15 +1,14 @@
-"""Sinkhorn attention (Tay et al. 2020): blocks of keys are sorted softly, and a block of queries meets what comes to it.
+"""Sinkhorn attention (Tay et al. 2020): blocks of keys are sorted softly, and each place is met by a block of queries.
 
     S = balanced(R),   k~_{i b + c} = sum_j S_ij k_{j b + c},   v~ likewise         block i of the sorted sequence
     o_i = softmax over the sorted block and the own block of i of scale q_i . (k~ | k), times (v~ | v)
 
-R_ij scores how well block j would stand at place i; see `factorattn.attention.hashing.sorting`. With SortCut every query
-meets the first blocks of the sorted sequence.
+R_ij scores how well block j would stand at place i; see `factorattn.attention.hashing.sorting`. With SortCut every
+query meets the first blocks of the sorted sequence.
 """
 
 from typing import Any
 
-import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
 from factorattn.attention.exact.options import scale_of
@@ -38,7 +37,7 @@ LOCAL = {"joint": "joint", "sum": "sum", "none": "none"}
     positional=True,
     coupled=True,
     refuses={
-        "mask": "a sorted key is a mixture of the keys of all blocks, so none can be hidden; leave out keys that none may see",
+        "mask": "a sorted key is a mixture of keys of all blocks, so none can be hidden; leave out what none may see",
     },
     paper="tay2020",
     approximates="softmax_attention",
@@ -107,10 +106,10 @@ def sinkhorn_attention(
     -----
     After the last round columns sum to one, and rows only in the limit: constant values do not quite stay.
 
-    Three readings of the local term are in use, hence `local`: lucidrains/sinkhorn-transformer has "joint", the authors'
-    code in Long Range Arena "sum", their survey (arXiv:2009.06732) "none". Neither code is an oracle: at the time of
-    writing the one takes sorted keys for the sorted values, and the other contracts no index of the matrix with the
-    blocks. float16 and bfloat16 inputs are computed in float32.
+    Three readings of the local term are in use, hence `local`: lucidrains/sinkhorn-transformer has "joint", the
+    authors' code in Long Range Arena "sum", their survey (arXiv:2009.06732) "none". Neither code is an oracle: at the
+    time of writing the one takes sorted keys for the sorted values, and the other contracts no index of the matrix with
+    the blocks. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------

@@ -113,7 +113,7 @@ def balanced(scores: Any, *, iterations: int, temperature: float, causal: bool, 
 
 
 def _less(x, total, *, xp):
-    """x - total; where the total is -inf, so is x, and there is nothing to divide by."""
+    """Subtract totals; where one is -inf, so is x, and there is nothing to divide by."""
     return x - xp.where(total == -xp.inf, 0.0, total)
 
 

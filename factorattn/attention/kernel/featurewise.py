@@ -41,7 +41,7 @@ def exponentials(k: Any, w: Any | None, seen: Any | None, top: Any, *, xp: Any) 
 def absorb(state: State, k: Any, v: Any, w: Any | None, seen: Any | None, *, xp: Any) -> State:
     """Let the rows of a tile see its keys, every pair and feature by itself: exact for numbers of any size."""
     weights, t = exponentials(k, w, seen, state[2], xp=xp)  # (..., rows, keys, e)
-    values = xp.where(weights == 0, 0.0, weights * v[..., None, :, :])  # NaN stays where nobody looks
+    values = weights * xp.where(weights == 0, 0.0, v[..., None, :, :])  # NaN stays where nobody looks
     return _joined(state, (xp.sum(values, axis=-2), xp.sum(weights, axis=-2)), t, xp=xp)
 
 

@@ -97,7 +97,7 @@ def structured_attention(
 
 
 def redundancy_penalty(weights: Any) -> Any:
-    """The penalty |A A^T - I|_F^2 on hops that attend to the same positions.
+    """The penalty ``|A A^T - I|_F^2`` on hops that attend to the same positions.
 
     Parameters
     ----------

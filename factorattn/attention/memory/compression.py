@@ -1,10 +1,10 @@
-"""How the Compressive Transformer keeps its memories (Rae et al. 2020, algorithms 1 and 2), at the level of hidden states.
+"""How the Compressive Transformer keeps its memories of hidden states (Rae et al. 2020, algorithm 1).
 
     memory'     = the last n_m of [memory; h]
     compressed' = the last n_cm of [compressed; f(old)],   old = what [memory; h] has no more room for
 
 with f one of the compression functions: c states become one. An auxiliary loss asks that attention to f(old) give what
-attention to old gave.
+attention to old gave: their attention-reconstruction loss.
 """
 
 from typing import Any
@@ -113,7 +113,7 @@ def remember(
         In the result dtype of the inputs.
     """
     inputs = "h: ... n c, memory?: ... l c, compressed?: ... p c"
-    xp, size = check(inputs, h=h, memory=memory, compressed=compressed)
+    xp, _ = check(inputs, h=h, memory=memory, compressed=compressed)
     room, most = whole(memory_length=memory_length), whole(compressed_length=compressed_length)
     if min(room, most) < 0:
         raise ValueError(f"memories hold 0 states or more, got lengths {room} and {most}")
@@ -159,7 +159,7 @@ def memory_usage(
 
 
 def reconstruction_loss(h: Any, old: Any, new: Any, w_q: Any, w_k: Any, w_v: Any, *, scale: float | None = None) -> Any:
-    """How far attention to compressed states is from attention to those they were made of: algorithm 2 of the paper.
+    """How far attention to compressed states is from attention to those they were made of.
 
         | attention(h w_q, old w_k, old w_v) - attention(h w_q, new w_k, new w_v) |_2
 
@@ -179,7 +179,8 @@ def reconstruction_loss(h: Any, old: Any, new: Any, w_q: Any, w_k: Any, w_v: Any
     Returns
     -------
     loss : array, shape (...)
-        The Euclidean norm over queries and entries; add it up over heads and layers.
+        The Euclidean norm over queries and entries; add it up over heads and layers. (Public code takes the mean of the
+        squares instead.)
     """
     inputs = "h: ... n c, old: ... m c, new: ... p c, w_q: ... c d, w_k: ... c d, w_v: ... c e"
     xp, size = check(inputs, h=h, old=old, new=new, w_q=w_q, w_k=w_k, w_v=w_v)

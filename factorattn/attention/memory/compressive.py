@@ -1,9 +1,9 @@
-"""Compressive Transformer (Rae et al. 2020): what falls out of the memory of a Transformer-XL is compressed, not forgotten.
+"""Compressive Transformer (Rae et al. 2020): what falls out of the memory is compressed before it is forgotten.
 
     o_i = sum_j p_ij v_j,   p = softmax over the keys j of [compressed memory; memory; segment]
 
-with the relative positions of `factorattn.attention.memory.transformer_xl`, counted along all three: a compressed memory
-takes one place, whatever it was made of. How memories are compressed, and when, is in
+with the relative positions of `factorattn.attention.memory.transformer_xl`, counted along all three: a compressed
+memory takes one place, whatever it was made of. How memories are compressed, and when, is in
 `factorattn.attention.memory.compression`.
 """
 

@@ -1,10 +1,11 @@
 """Continuous sparsemax attention (Martins et al. 2020): the mean of a signal under a truncated parabola in time.
 
-    o_i = E_p V(t),   p(t) = [a^2 - (t - mu_i)^2]_+ / (2 sigma_i^2),   a^3 = 3 sigma_i^2 / 2,   V(t) = sum_j psi_j(t) b_j
+    o_i = E_p V(t),   p(t) = [a^2 - (t - mu_i)^2]_+ / (2 sigma_i^2),   a^3 = 3 sigma_i^2 / 2
 
-with B = G^T V and E_p psi_j in closed form (see `factorattn.factor.radial`). The values are at times 1/m, 2/m, ..., 1.
-Nothing further than a from mu counts: the density is sparse as that of sparsemax is, of which it is the counterpart on a
-line, with scores that are quadratic in time.
+    V(t) = sum_j psi_j(t) b_j,   B = G^T V
+
+with E_p psi_j in closed form (see `factorattn.factor.radial`), and values at times 1/m, 2/m, ..., 1. Nothing further
+than a from mu counts: it is what sparsemax is on a line, for scores that are quadratic in time.
 """
 
 from collections.abc import Sequence
@@ -52,9 +53,9 @@ def continuous_sparsemax_attention(
     ----------
     mu, sigma : array, shape (..., n)
         Location and scale of the density of each query, on a line where the values are at 1/m, ..., 1. It reaches
-        (3 sigma^2 / 2)^(1/3) to each side, and its standard deviation is that over sqrt(5), not sigma. In the paper they
-        come from a discrete attention over the values or from a network. The sign of sigma does not matter; zero is a
-        point.
+        (3 sigma^2 / 2)^(1/3) to each side, and its standard deviation is that over sqrt(5), not sigma. In the paper
+        they come from a discrete attention over the values or from a network. The sign of sigma does not matter; zero
+        is a point.
     v : array, shape (..., m, e)
         Values; batch axes broadcast.
     g : array, shape (..., m, r), optional

@@ -5,8 +5,8 @@
     o_i = E V(t) under N(mu_i, sigma_i^2) = sum_j N(mu_i; c_j, s_j^2 + sigma_i^2) v_j
 
 where k = B W_K and v = B W_V are the r coefficients of the past, as a function of time, in a basis of bells
-psi_j(t) = N(t; c_j, s_j^2), projected as its values would be. What it costs does not depend on how long the past is: see
-`factorattn.attention.memory.long_term` for how the coefficients B take in new values.
+psi_j(t) = N(t; c_j, s_j^2), projected as its values would be. What it costs does not depend on how long the past is:
+see `factorattn.attention.memory.long_term` for how the coefficients B take in new values.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
     X(t) = sum_j psi_j(t) b_j   on 0 .. 1   becomes   X(t / tau)   on 0 .. tau,   with the new values behind it, up to 1
 
-The old function is sampled, samples and new values are fitted anew, and the number r of coefficients stays as it was: the
-older a value is, the less of them it keeps. Sticky memories sample where attention has been, so that more is kept of that.
+The old function is sampled, samples and new values are fitted anew, and the number r of coefficients stays as it was:
+the older a value is, the less of them it keeps. Sticky memories sample where attention has been, and keep more of that.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,8 @@ def extend_memory(
     Parameters
     ----------
     memory : array, shape (..., r, c), or None
-        Coefficients so far; None for none, and then `x` alone is fitted, at times 1/m ... 1.
+        Coefficients so far; None for none, and then `x` alone is fitted, at times 1/m ... 1, whatever `samples` and
+        `contraction` are.
     x : array, shape (..., m, c)
         New values, the oldest first: hidden states, before any projection.
     rank : int, optional
@@ -92,10 +93,10 @@ def extend_memory(
             raise ValueError("places are where an old memory is sampled, and there is none; leave them out")
         values, p = x, 0
     else:
-        if places is None:
-            p = whole(samples=samples)
-            rest = [rest[0], (xp.arange(p, dtype=x.dtype, device=x.device) + 1.0) / max(p, 1)]
-        old, p = _sampled(*rest, spreads, xp=xp), rest[1].shape[-1]  # (..., p, c)
+        p = whole(samples=samples)
+        even = (xp.arange(p, dtype=x.dtype, device=x.device) + 1.0) / max(p, 1)
+        memory, places, *_ = *rest, even
+        old, p = _sampled(memory, places, spreads, xp=xp), places.shape[-1]  # (..., p, c)
         batch = np.broadcast_shapes(old.shape[:-2], x.shape[:-2])
         values = xp.concat([xp.broadcast_to(part, (*batch, *part.shape[-2:])) for part in (old, x)], axis=-2)
     g = contraction_operator(p, size["m"], tau if p else 0.0, size["r"], spreads, penalty)
@@ -159,8 +160,8 @@ def sticky_places(
     total = xp.sum(mass, axis=-1, keepdims=True)  # (..., 1)
     p = xp.where(total > 0, mass / xp.where(total > 0, total, 1.0), 1.0 / b)
     if not drawn:
-        sample = np.sort(generator(rng).random((*p.shape[:-1], whole(samples=samples))), axis=-1)
-        drawn = [xp.asarray(sample, **options)]
+        sample = generator(rng).random((*p.shape[:-1], whole(samples=samples)))
+        drawn = [xp.sort(xp.asarray(sample, **options), axis=-1)]
     # What each bin contributes to a quantile: all of its width, a part of it or nothing.
     before = (xp.cumulative_sum(p, axis=-1) - p)[..., None, :]  # (..., 1, b)
     p = p[..., None, :]

@@ -1,6 +1,6 @@
 """Persistent memory (Sukhbaatar et al. 2019): learned keys and values beside those of the context, in one softmax.
 
-    o_i = sum_j p_ij v_j + sum_t p_it v_t,   p = softmax of scale q_i . k over the m keys of the context and l learned ones
+    o_i = sum_j p_ij v_j + sum_t p_it v_t,   p_i = softmax of scale q_i . k over m keys j of the context and l learned t
 
 The learned ones are the same for every input. They take the place of the feed-forward sublayer, which is what they are
 where there is no context: l hidden units whose activations sum to one.
@@ -55,14 +55,14 @@ def persistent_attention(
     q : array, shape (..., n, d)
     k : array, shape (..., m, d)
     v : array, shape (..., m, e)
-        Queries, keys and values; batch axes broadcast. With m = 0 the learned vectors are all there is: the feed-forward
+        Queries, keys and values; batch axes broadcast. With m = 0 the learned vectors are all there is: a feed-forward
         sublayer in the form of attention.
     k_persistent : array, shape (..., l, d), optional
     v_persistent : array, shape (..., l, e), optional
         The learned vectors. Each head has its own. Without them this is softmax attention.
     reparametrised : bool
-        Whether they are the paper's parameters k' and v', of which the keys are sqrt(d) k' and the values sqrt(l) v': so
-        that vectors drawn with variances 1 / d and 1 / l begin with those of the context.
+        Whether they are the paper's parameters k' and v', of which the keys are sqrt(d) k' and the values sqrt(l) v':
+        drawn with variances 1 / d and 1 / l, as matrices are, they then begin as large as those of the context.
     mask : boolean array broadcasting to (..., n, m), optional
         True where query i may attend to key j of the context. The learned vectors are never hidden.
     causal : bool
@@ -91,8 +91,7 @@ def persistent_attention(
 
     References
     ----------
-    Sukhbaatar et al., "Augmenting Self-attention with Persistent Memory", 2019, section "Persistent memory".
-    arXiv:1907.01470
+    Sukhbaatar et al., "Augmenting Self-attention with Persistent Memory", 2019. arXiv:1907.01470
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, k_persistent=k_persistent, v_persistent=v_persistent)
     attend = choose(FORMS, form=form)

@@ -121,7 +121,7 @@ def _dense(q, parts, terms, *, scale, mask, causal, xp):
 
 
 def _shift(q, parts, terms, *, scale, mask, causal, xp):
-    """Every query meets every distance in one product; then row i is shifted by i (Dai et al. 2019, appendix B)."""
+    """Every query meets every distance in one product; then row i is shifted by i (the trick of Dai et al. 2019)."""
     return _whole(q, parts, terms, _shifted, scale=scale, mask=mask, causal=causal, xp=xp)
 
 

@@ -11,7 +11,7 @@ from factorattn.attention.exact.options import band_of, check_pairs, scale_of
 from factorattn.attention.exact.softmax import FORMS
 from factorattn.contract import working_precision
 
-__all__ = ["FORMS", "attend_heads", "computed", "project", "unproject"]
+__all__ = ["FORMS", "attend_heads", "computed", "project", "project_heads", "unproject"]
 
 
 def computed(*arrays: Any | None, xp: Any) -> tuple[Any, list[Any | None]]:
@@ -27,35 +27,38 @@ def project(x: Any, w: Any, b: Any | None = None) -> Any:
     return rows if b is None else rows + b[..., None, :]
 
 
+def project_heads(x: Any, w: Any, b: Any | None = None, *, xp: Any) -> Any:
+    """The same for h heads, w (..., h, d, c) and b (..., h, d), in one product for all of them: (..., h, n, d)."""
+    *batch, h, d, c = w.shape
+    rows = x @ xp.reshape(w, (*batch, h * d, c)).mT  # (..., n, h d)
+    heads = _swapped(xp.reshape(rows, (*rows.shape[:-1], h, d)), xp=xp)  # (..., h, n, d)
+    return heads if b is None else heads + b[..., None, :]
+
+
 def attend_heads(q, k, v, *, mask, bias, causal, scale, size, form, xp) -> Any:
     """Attention in every head: q (..., h, n, d); k, v, mask and bias with h heads or 1."""
     mask, bias = check_pairs(mask, bias, q, k, v, xp=xp)
     band = band_of(causal, None, None, q.shape[-2], k.shape[-2])
     alone = q.shape[-2] == 1 and k.shape[-3] == v.shape[-3] == 1  # a step of a decoder, which sees every key
     if alone:  # heads become rows: one product with the shared keys instead of one for each head
-        q, mask, bias = (_swapped(x, xp=xp) for x in (q, mask, bias))  # (..., 1, h, d), (..., 1, h or 1, m)
+        q, mask, bias = (x if x is None or x.ndim < 3 else _swapped(x, xp=xp) for x in (q, mask, bias))
         band = (None, None)
     o, _ = form(q, k, v, scale=scale_of(scale, size), softcap=None, bias=bias, mask=mask, band=band, xp=xp)
     return _swapped(o, xp=xp) if alone else o  # (..., h, n, e)
 
 
-def _swapped(x, *, xp):
-    """Heads and queries change places; a table without heads is that of all."""
-    if x is None or x.ndim < 3:
-        return x
-    return xp.reshape(x, (*x.shape[:-3], x.shape[-2], x.shape[-3], x.shape[-1]))  # one of the two axes is 1 long
-
-
 def unproject(o: Any, w: Any, b: Any | None = None, *, xp: Any) -> Any:
     """The sum over heads of W_h o_h, from o (..., h, n, e) with w (..., h, c, e) and b (..., c): (..., n, c)."""
     *batch, h, n, e = o.shape
-    joined = xp.reshape(_heads_last(o, xp=xp), (*batch, n, h * e))  # (..., n, h e)
-    w = xp.reshape(_heads_last(w, xp=xp), (*w.shape[:-3], w.shape[-2], h * e))  # (..., c, h e)
+    joined = xp.reshape(_swapped(o, xp=xp), (*batch, n, h * e))  # (..., n, h e)
+    w = xp.reshape(_swapped(w, xp=xp), (*w.shape[:-3], w.shape[-2], h * e))  # (..., c, h e)
     out = joined @ w.mT  # (..., n, c)
     return out if b is None else out + b[..., None, :]
 
 
-def _heads_last(x, *, xp):
-    """(..., h, rows, e) as (..., rows, h, e)."""
+def _swapped(x, *, xp):
+    """Heads and rows change places, in memory too: (..., h, n, e) and (..., n, h, e)."""
     first = x.ndim - 3
-    return xp.permute_dims(x, (*range(first), first + 1, first, first + 2))
+    out = xp.permute_dims(x, (*range(first), first + 1, first, first + 2))
+    flat = xp.reshape(out, (*out.shape[:-3], out.shape[-3] * out.shape[-2], out.shape[-1]))  # copies unless one is 1
+    return xp.reshape(flat, out.shape)

@@ -7,7 +7,7 @@ Between multi-query attention, g = 1, and multi-head attention, s = 1.
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, unproject
+from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 
@@ -106,11 +106,17 @@ def grouped_query_attention(
     attend = choose(FORMS, form=form)
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
-    y = (x if y is None else y)[..., None, :, :]  # (..., 1, m, c)
-    q = project(x[..., None, None, :, :], w_q, b_q)  # (..., g, s, n, d)
-    k, v = (project(y, w, b)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., g, 1, m, d or e)
+    y, heads = x if y is None else y, (size["g"], size["s"])
+    q = project_heads(x, _flat(w_q, 4, xp=xp), None if b_q is None else _flat(b_q, 3, xp=xp), xp=xp)
+    q = xp.reshape(q, (*q.shape[:-3], *heads, *q.shape[-2:]))  # (..., g, s, n, d)
+    k, v = (project_heads(y, w, b, xp=xp)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., g, 1, m, d)
     o = attend_heads(
         q, k, v, mask=mask, bias=bias, causal=causal, scale=scale, size=size["d"], form=attend, xp=xp
     )  # (..., g, s, n, e)
-    o, w_o = (xp.reshape(a, (*a.shape[:-4], a.shape[-4] * a.shape[-3], *a.shape[-2:])) for a in (o, w_o))
-    return xp.astype(unproject(o, w_o, b_o, xp=xp), dtype, copy=False)
+    return xp.astype(unproject(_flat(o, 4, xp=xp), _flat(w_o, 4, xp=xp), b_o, xp=xp), dtype, copy=False)
+
+
+def _flat(x, axes, *, xp):
+    """Groups and their heads as one axis of heads, of x with so many axes beside the batch."""
+    first = x.ndim - axes
+    return xp.reshape(x, (*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :]))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.attention.multihead.engine import FORMS as SOFTMAX
-from factorattn.attention.multihead.engine import attend_heads, computed, project, unproject
+from factorattn.attention.multihead.engine import attend_heads, computed, project, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 from factorattn.position.rotary import rotary
@@ -126,13 +126,13 @@ def latent_attention(
     dtype, arrays = computed(x, w_dq, w_uq, w_dkv, w_uk, w_uv, w_o, w_qr, w_kr, y, xp=xp)
     x, w_dq, w_uq, w_dkv, w_uk, w_uv, w_o, w_qr, w_kr, y = arrays
     y = x if y is None else y
-    asked = (x if w_dq is None else project(x, w_dq))[..., None, :, :]  # (..., 1, n, p)
-    q, latent = project(asked, w_uq), project(y, w_dkv)[..., None, :, :]  # (..., h, n, d), (..., 1, m, r)
-    turn = {"base": base, "layout": layout}
+    asked, latent = x if w_dq is None else project(x, w_dq), project(y, w_dkv)  # (..., n, p), (..., m, r)
+    q = project_heads(asked, w_uq, xp=xp)  # (..., h, n, d)
     q_turned = k_turned = None
     if w_qr is not None:
-        q_turned = rotary(project(asked, w_qr), offset=y.shape[-2] - x.shape[-2], **turn)  # (..., h, n, f)
-        k_turned = rotary(project(y, w_kr), **turn)[..., None, :, :]  # (..., 1, m, f)
+        first = y.shape[-2] - x.shape[-2]  # the position of query 0
+        q_turned = rotary(project_heads(asked, w_qr, xp=xp), offset=first, base=base, layout=layout)  # (..., h, n, f)
+        k_turned = rotary(project(y, w_kr), base=base, layout=layout)[..., None, :, :]  # (..., 1, m, f)
     options = {"mask": mask, "bias": bias, "causal": causal, "scale": scale, "size": size["d"] + size.get("f", 0)}
     o = attend(q, q_turned, latent, k_turned, w_uk, w_uv, options, xp=xp)  # (..., h, n, e)
     return xp.astype(unproject(o, w_o, xp=xp), dtype, copy=False)
@@ -140,14 +140,14 @@ def latent_attention(
 
 def _dense(q, q_turned, latent, k_turned, w_uk, w_uv, options, *, xp):
     """The definition: keys and values of every head, and every logit."""
-    k, v = project(latent, w_uk), project(latent, w_uv)  # (..., h, m, d), (..., h, m, e)
+    k, v = (project_heads(latent, w, xp=xp) for w in (w_uk, w_uv))  # (..., h, m, d), (..., h, m, e)
     q, k = _joined(q, q_turned, xp=xp), _joined(k, k_turned, xp=xp)  # (..., h, n or m, d + f)
     return attend_heads(q, k, v, **options, form=SOFTMAX["dense"], xp=xp)
 
 
 def _explicit(q, q_turned, latent, k_turned, w_uk, w_uv, options, *, xp):
     """The same, keys tile by tile."""
-    k, v = project(latent, w_uk), project(latent, w_uv)  # (..., h, m, d), (..., h, m, e)
+    k, v = (project_heads(latent, w, xp=xp) for w in (w_uk, w_uv))  # (..., h, m, d), (..., h, m, e)
     q, k = _joined(q, q_turned, xp=xp), _joined(k, k_turned, xp=xp)  # (..., h, n or m, d + f)
     return attend_heads(q, k, v, **options, form=SOFTMAX["online"], xp=xp)
 
@@ -156,7 +156,7 @@ def _absorbed(q, q_turned, latent, k_turned, w_uk, w_uv, options, *, xp):
     """One head of keys, the latent vectors, for all heads of queries; its values are the first r of their entries."""
     r = latent.shape[-1]
     q = _joined(q @ w_uk, q_turned, xp=xp)  # (..., h, n, r + f)
-    k = _joined(latent, k_turned, xp=xp)  # (..., 1, m, r + f)
+    k = _joined(latent[..., None, :, :], k_turned, xp=xp)  # (..., 1, m, r + f)
     mixed = attend_heads(q, k, k[..., :r], **options, form=SOFTMAX["online"], xp=xp)  # (..., h, n, r)
     return project(mixed, w_uv)
 

@@ -7,7 +7,7 @@ A row of x is projected as a column, W x; the columns of W^O that belong to head
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, unproject
+from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 
@@ -104,8 +104,9 @@ def multihead_attention(
     attend = choose(FORMS, form=form)
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
-    x, y = x[..., None, :, :], (x if y is None else y)[..., None, :, :]  # (..., 1, n or m, c): of all heads
-    q, k, v = project(x, w_q, b_q), project(y, w_k, b_k), project(y, w_v, b_v)  # (..., h, n or m, d or e)
+    y = x if y is None else y
+    q = project_heads(x, w_q, b_q, xp=xp)  # (..., h, n, d)
+    k, v = (project_heads(y, w, b, xp=xp) for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., h, m, d or e)
     o = attend_heads(
         q, k, v, mask=mask, bias=bias, causal=causal, scale=scale, size=size["d"], form=attend, xp=xp
     )  # (..., h, n, e)

@@ -7,7 +7,7 @@ A decoder keeps d + e numbers for each token instead of h (d + e).
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, unproject
+from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 
@@ -105,7 +105,7 @@ def multiquery_attention(
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
     y = x if y is None else y
-    q = project(x[..., None, :, :], w_q, b_q)  # (..., h, n, d)
+    q = project_heads(x, w_q, b_q, xp=xp)  # (..., h, n, d)
     k, v = (project(y, w, b)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., 1, m, d or e)
     o = attend_heads(
         q, k, v, mask=mask, bias=bias, causal=causal, scale=scale, size=size["d"], form=attend, xp=xp

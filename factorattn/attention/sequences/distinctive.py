@@ -1,4 +1,4 @@
-"""Distinctive attention (Bahdanau et al. 2015; Chaudhari et al. 2019): one sequence attends to another.
+"""Distinctive attention (Bahdanau et al. 2015; Chaudhari et al. 2021): one sequence attends to another.
 
     q = x W_q^T,   k = y W_k^T,   v = y W_v^T,   o = softmax(scale q k^T) v
 
@@ -84,7 +84,7 @@ def distinctive_attention(
     References
     ----------
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.3 ("encoder-decoder attention"). arXiv:1706.03762
-    Chaudhari et al., "An Attentive Survey of Attention Models", 2019, section "Taxonomy of Attention". arXiv:1904.02874
+    Chaudhari et al., "An Attentive Survey of Attention Models", 2021. arXiv:1904.02874
     """
     xp, size = check(INPUTS, x=x, y=y, w_q=w_q, w_k=w_k, w_v=w_v)
     attend = choose(FORMS, form=form)

@@ -11,6 +11,7 @@ from factorattn.attention import (
     source2token_attention,
     structured_attention,
 )
+from factorattn.score import additive
 from factorattn.testing.equivalences.edge import Equivalence
 
 __all__ = ["EDGES"]
@@ -36,10 +37,10 @@ def _as_features(w, width):
     return np.broadcast_to(w[:, None, :], (w.shape[0], width, w.shape[-1]))
 
 
-def _additive(x, w_1, w_2, w):
-    """Softmax over j of w . tanh(W_1 x_j + W_2 x_i), with the scores given to softmax attention as a bias."""
-    hidden = np.tanh((x @ w_1.mT)[:, None, :, :] + (x @ w_2.mT)[:, :, None, :])  # (h, n, n, c)
-    return softmax_attention(0 * x, 0 * x, x, bias=(hidden @ w[:, None, :, None])[..., 0])
+def _by_scores(scores, x):
+    """The means of x under the softmax of scores, which are given to softmax attention as a bias."""
+    nothing = np.zeros((scores.shape[-2], 1)), np.zeros((scores.shape[-1], 1))
+    return softmax_attention(*nothing, x, bias=scores)
 
 
 def _feature_by_feature(x, w_1):
@@ -139,12 +140,12 @@ EDGES: tuple[Equivalence, ...] = (
     ),
     Equivalence(
         "multidimensional_attention",
-        "softmax_attention",
-        "every feature has the same logits, an additive score",
+        "additive",
+        "every feature has the same logits",
         lambda q, k, v: multidimensional_attention(
             q, k[:, :8], k[:, 8:16], None, _as_features(k[:, 16], 8), ceiling=1.0
         ),
-        lambda q, k, v: _additive(q, k[:, :8], k[:, 8:16], k[:, 16]),
+        lambda q, k, v: _by_scores(additive(q, q, k[:, 8:16], k[:, :8], k[:, 16]), q),
     ),
     Equivalence(
         "multidimensional_attention",

@@ -10,6 +10,7 @@ from factorattn.attention import (
     softmax_attention,
     structured_attention,
 )
+from factorattn.score import general
 from factorattn.testing.equivalences.edge import Equivalence
 
 __all__ = ["EDGES"]
@@ -18,6 +19,12 @@ __all__ = ["EDGES"]
 def _layers(k):
     """Layers of queries and keys (h, 6, d) and of values (h, 5, d), from the keys (h, n, d)."""
     return k[:, :6], k[:, 6:12], k[:, 12:17]
+
+
+def _by_scores(scores, x):
+    """The means of x under the softmax of scores, which are given to softmax attention as a bias."""
+    nothing = np.zeros((scores.shape[-2], 1)), np.zeros((scores.shape[-1], 1))
+    return softmax_attention(*nothing, x, bias=scores)
 
 
 def _joined(k, v):
@@ -65,12 +72,10 @@ EDGES: tuple[Equivalence, ...] = (
     ),
     Equivalence(
         "self_attention",
-        "softmax_attention",
-        "the general score has the matrix W_q^T W_k, and the layer of values comes last",
+        "general",
+        "the score has the matrix W_q^T W_k, of rank d",
         lambda q, k, v: self_attention(q, *_layers(k)),
-        lambda q, k, v: (
-            softmax_attention(q @ (_layers(k)[0].mT @ _layers(k)[1]), q, q, scale=6**-0.5) @ _layers(k)[2].mT
-        ),
+        lambda q, k, v: _by_scores(general(q, q, _layers(k)[0].mT @ _layers(k)[1] / 6**0.5), q @ _layers(k)[2].mT),
     ),
     Equivalence(
         "self_attention",
