@@ -16,7 +16,7 @@ from factorattn.scalars import generator
 
 __all__ = ["DIRECTIONS", "LENGTHS", "hadamard_gaussian", "iid_gaussian", "orthogonal_gaussian"]
 
-LENGTHS = {
+LENGTHS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
     "normal": lambda r, d, rng: np.linalg.norm(rng.standard_normal((r, d)), axis=1)[:, None],
     "constant": lambda r, d, rng: np.full((r, 1), d**0.5),
 }
@@ -94,4 +94,4 @@ def _of_length(omega: np.ndarray, length: str, rng: np.random.Generator) -> np.n
     if length not in LENGTHS:
         raise ValueError(f"length must be {' or '.join(map(repr, LENGTHS))}, got {length!r}")
     own = np.linalg.norm(omega, axis=1)[:, None]
-    return omega * (LENGTHS[length](*omega.shape, rng) / np.where(own == 0, 1.0, own))
+    return omega * (LENGTHS[length](len(omega), omega.shape[1], rng) / np.where(own == 0, 1.0, own))

@@ -125,8 +125,9 @@ def reformer_attention(
     if size["n"] == 0:
         return xp.astype(weigh(qk @ qk.mT, v, guarded=False, xp=xp), dtype, copy=False)
     bucket = hash_buckets(qk, drawn[0], factors, mask=mask, xp=xp)  # (..., s, n)
-    places = sorted_by_bucket(bucket, math.prod(factors), size["b"], xp=xp)
-    o = attend(qk, _unit(qk, xp=xp), v, places, block=size["b"], mask=mask, causal=causal, scale=scale, xp=xp)
+    block = min(size["b"], size["n"])
+    places = sorted_by_bucket(bucket, math.prod(factors), block, xp=xp)
+    o = attend(qk, _unit(qk, xp=xp), v, places, block=block, mask=mask, causal=causal, scale=scale, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 

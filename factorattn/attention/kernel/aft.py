@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.attention.exact.options import check_pairs
 from factorattn.attention.kernel.engine import divide
 from factorattn.attention.kernel.featurewise import absorb, absorb_all, empty, merge, sums_up_to
 from factorattn.attention.kernel.gated import log_sigmoid
+from factorattn.attention.kernel.keys import keys_or_pairs
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.pairs import band_seen
@@ -25,7 +25,7 @@ __all__ = ["aft_attention"]
 
 INPUTS = "q: ... n e, k: ... m e, v: ... m e, w?: ... n m"
 ROWS = 64  # queries a tile
-FEW_ROWS = 16  # in tiles that hold every pair and feature at once
+FEW_ROWS = 8  # in tiles that hold every pair and feature at once
 
 
 @mechanism(
@@ -103,13 +103,11 @@ def aft_attention(
             raise ValueError(f"window must be at least 0, got {window!r}")
     dtype, (q, k, v, *rest) = working_precision(*(x for x in (q, k, v, w) if x is not None), xp=xp)
     w = rest[0] if rest else None
-    mask, _ = check_pairs(mask[None, :] if getattr(mask, "ndim", None) == 1 else mask, None, q, k, v, xp=xp)
-    if mask is not None and mask.shape[-2] == 1:  # keys that nobody sees
-        shown = xp.broadcast_to(mask, (*mask.shape[:-1], size["m"])).mT  # (..., m, 1)
+    shown, mask = keys_or_pairs(mask, q, k, v, xp=xp)
+    if shown is not None:
         k, v = xp.where(shown, k, -xp.inf), xp.where(shown, v, 0.0)
-        w, mask = None if w is None else xp.where(shown.mT, w, 0.0), None
+        w = None if w is None else xp.where(shown.mT, w, 0.0)
     if mask is not None:
-        mask = xp.broadcast_to(mask, (*mask.shape[:-2], size["n"], size["m"]))
         attend = _dense
     batch = np.broadcast_shapes(*(x.shape[:-2] for x in (k, v, w, mask) if x is not None))
     last = size["m"] - size["n"]  # the key beside query 0

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.attention.exact.options import check_pairs
 from factorattn.attention.kernel.featurewise import exponentials
+from factorattn.attention.kernel.keys import keys_or_pairs
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.pairs import band_seen, finite_top, softmax_weights, weigh
@@ -23,6 +23,7 @@ __all__ = ["efficient_attention"]
 
 INPUTS = "q: ... n d, k: ... m d, v: ... m e"
 CHUNK = 32  # positions a step of the causal form, which holds every pair and feature of them at once
+ROWS = 8  # queries a step where each has a softmax over positions of its own
 
 
 @mechanism(
@@ -78,54 +79,41 @@ def efficient_attention(
     xp, size = check(INPUTS, q=q, k=k, v=v)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    mask, _ = check_pairs(mask[None, :] if getattr(mask, "ndim", None) == 1 else mask, None, q, k, v, xp=xp)
-    causal, n, m = flag(causal=causal), size["n"], size["m"]
-    if mask is not None and mask.shape[-2] == 1:  # keys that nobody sees
-        shown = xp.broadcast_to(mask, (*mask.shape[:-1], m)).mT  # (..., m, 1)
-        k, v, mask = xp.where(shown, k, -xp.inf), xp.where(shown, v, 0.0), None
-    if 0 in (m, size["d"]):
-        batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-        return xp.zeros((*batch, n, size["e"]), dtype=dtype, device=q.device)
+    shown, seen = keys_or_pairs(mask, q, k, v, xp=xp)
+    causal = flag(causal=causal)
+    if shown is not None:
+        k, v = xp.where(shown, k, -xp.inf), xp.where(shown, v, 0.0)
+    if 0 in (size["m"], size["d"]):
+        return xp.astype(_nothing(q, k, v, size["n"], xp=xp), dtype, copy=False)
     a, _ = softmax_weights(q, xp=xp)  # (..., n, d)
-    if mask is not None:
-        seen = xp.broadcast_to(mask, (*mask.shape[:-2], n, m))
-        o = _pairs(
-            a,
-            k,
-            v,
-            seen & band_seen(slice(0, n), slice(0, m), (None, m - n), device=v.device, xp=xp) if causal else seen,
-            xp=xp,
-        )
-    else:
-        o = attend(a, k, v, causal=causal, xp=xp)
-    return xp.astype(o, dtype, copy=False)
+    return xp.astype(attend(a, k, v, seen=seen, causal=causal, xp=xp), dtype, copy=False)
 
 
-def _dense(a, k, v, *, causal, xp):
+def _dense(a, k, v, *, seen, causal, xp):
     """The definition: a matrix of weights."""
     n, m = a.shape[-2], k.shape[-2]
     if causal:
-        seen = band_seen(slice(0, n), slice(0, m), (None, m - n), device=v.device, xp=xp)
-        return _pairs(a, k, v, seen, xp=xp)
-    b, _ = softmax_weights(k.mT, xp=xp)  # (..., d, m)
-    return (a @ b) @ v  # (..., n, e)
-
-
-def _pairs(a, k, v, seen, *, xp):
-    """Another softmax over positions for each query, a few queries at once."""
+        past = band_seen(slice(0, n), slice(0, m), (None, m - n), device=v.device, xp=xp)
+        seen = past if seen is None else seen & past
+    if seen is None:
+        b, _ = softmax_weights(k.mT, xp=xp)  # (..., d, m)
+        return (a @ b) @ v  # (..., n, e)
     none = xp.full((1, 1), -xp.inf, dtype=k.dtype, device=k.device)
 
     def attend_rows(_, rows):
+        """Another softmax over positions for each query."""
         b, _ = exponentials(k, None, seen[..., rows, :], none, xp=xp)  # (..., rows, m, d)
         share = _share(a[..., rows, :], xp.sum(b, axis=-2), xp=xp)  # (..., rows, d)
         return None, weigh((b @ share[..., None])[..., 0], v, guarded=True, xp=xp)  # (..., rows, e)
 
-    out = scan_tiles(attend_rows, None, 0, a.shape[-2], CHUNK, xp=xp)[1]
+    out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp)[1]
     return _nothing(a, k, v, 0, xp=xp) if out is None else out
 
 
-def _linear(a, k, v, *, causal, xp):
+def _linear(a, k, v, *, seen, causal, xp):
     """Means of the values first, a feature each; then the queries."""
+    if seen is not None:
+        return _dense(a, k, v, seen=seen, causal=causal, xp=xp)
     if causal:
         return _scan(a, k, v, xp=xp)
     b, _ = softmax_weights(k.mT, xp=xp)  # (..., d, m)
