@@ -63,7 +63,6 @@ def seen_sum(a: Any, b: Any, *, xp: Any) -> tuple[Any, Any]:
 def gated(a: Any, b: Any, mean: Any | None, *, xp: Any) -> Any:
     """The weights (..., n, m): tanh(a) times 2 sigmoid(b), or sigmoid(b - mean) where there is a mean."""
     seen = a != -xp.inf
-    b = xp.where(seen, b, 0.0)
     x = b if mean is None else b - mean
     small = xp.exp(-xp.abs(x))  # never overflows
     gate = xp.where(x < 0, small, 1.0) / (1.0 + small)

@@ -45,10 +45,9 @@ def activation_of(activation: str, *, xp: Any) -> Callable:
     return partial(choose(ACTIVATIONS, activation=activation), xp=xp)
 
 
-def features_of(x: Any, *, xp: Any, **features: Any) -> Any:
+def features_of(x: Any, features: str | Callable, argument: str, *, xp: Any) -> Any:
     """The features of the rows of x (..., m, c): by a name of `FEATURE_MAPS`, or by a function of an array."""
-    ((_, given),) = features.items()
-    return given(x) if callable(given) else choose(FEATURE_MAPS, **features)(x, xp=xp)
+    return features(x) if callable(features) else choose(FEATURE_MAPS, **{argument: features})(x, xp=xp)
 
 
 def hidden_scores(x: Any, y: Any, score_of: Callable, *, xp: Any) -> Any:

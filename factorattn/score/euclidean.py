@@ -36,7 +36,7 @@ def euclidean(q: Any, k: Any, *, scale: float = 1.0) -> Any:
 
     Notes
     -----
-    The square is not expanded into |q|^2 - 2 q . k + |k|^2, which is faster and loses all digits where q is near k.
+    The square is not expanded into ``|q|^2 - 2 q . k + |k|^2``, which is faster and loses all digits where q is near k.
 
     References
     ----------

@@ -66,7 +66,7 @@ def feature(
     act = activation_of(activation, xp=xp)
     given = (q, k, w_1, w_2, v) if b is None else (q, k, w_1, w_2, v, b)
     dtype, (q, k, w_1, w_2, v, *bias) = working_precision(*given, xp=xp)
-    k_1, k_2 = features_of(k, phi_1=phi_1, xp=xp), features_of(k, phi_2=phi_2, xp=xp)  # (..., m, f), (..., m, g)
+    k_1, k_2 = features_of(k, phi_1, "phi_1", xp=xp), features_of(k, phi_2, "phi_2", xp=xp)  # (..., m, f), (..., m, g)
     check(FEATURES, k_1=k_1, k_2=k_2, **named)
     hidden = k_1 @ w_1.mT + k_2 @ w_2.mT  # (..., m, a)
     for vector in bias:

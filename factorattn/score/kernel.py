@@ -39,5 +39,5 @@ def kernel(q: Any, k: Any, *, features: str | Callable = "elu_plus_one") -> Any:
     """
     xp, _ = check(INPUTS, q=q, k=k)
     dtype, (q, k) = working_precision(q, k, xp=xp)
-    a = features_of(q, features=features, xp=xp) @ features_of(k, features=features, xp=xp).mT
+    a = features_of(q, features, "features", xp=xp) @ features_of(k, features, "features", xp=xp).mT
     return xp.astype(a, dtype, copy=False)

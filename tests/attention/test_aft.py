@@ -51,7 +51,7 @@ def test_a_later_key_of_any_size_does_not_drown_the_earlier_ones(form):
 
 
 @FORMS
-@pytest.mark.parametrize("window", [0, 1, 70, 400])
+@pytest.mark.parametrize("window", [0, 1, 70, 10**30])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("n", "m"), [(300, 300), (300, 130), (130, 300), (3, 200), (200, 3)])
 def test_a_window_is_biases_of_zero_beyond_it(form, window, causal, n, m, rng):

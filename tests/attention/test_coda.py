@@ -61,6 +61,15 @@ def test_hidden_pairs_do_not_matter_also_across_tiles(form, gate, rng):
     agree(fa.coda_attention(q, k, v, gate=gate, mask=seen[None, :], form=form), clean, 600)
 
 
+@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("shape", [(600, 600), (600, 1), (2, 600, 600)])
+def test_masks_of_every_shape_across_tiles(gate, shape, rng):
+    q, k, v = rng.standard_normal((3, 2, 600, 4))
+    mask = rng.random(shape) < 0.5
+    want = fa.coda_attention(q, k, v, mask=mask, gate=gate, form="dense")
+    agree(fa.coda_attention(q, k, v, mask=mask, gate=gate), want, 600)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_row_that_sees_no_key_is_zero(form, rng):
     q, k, v = rng.standard_normal((3, 6, 4))

@@ -56,6 +56,14 @@ def test_every_score_that_needs_nothing_else_has_a_name(form, name, n, m, d, e, 
     agree(fa.general_attention(q, k, v, score=name, form=form), want, d + m)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_masks_and_biases_of_every_shape_across_tiles(causal, rng):
+    q, k, v = rng.standard_normal((2, 600, 4)), rng.standard_normal((2, 600, 4)), rng.standard_normal((2, 600, 3))
+    for shape in ((600, 600), (1, 600), (600, 1), (600,), (2, 1, 600), (2, 600, 600)):
+        options = {"mask": rng.random(shape) < 0.7, "bias": rng.standard_normal(shape), "causal": causal}
+        agree(fa.general_attention(q, k, v, **options), fa.softmax_attention(q, k, v, **options), 600)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_learned_arrays_come_with_partial_and_keys_may_have_another_width(form, rng):
     q, k, v = rng.standard_normal((2, 300, 4)), rng.standard_normal((2, 20, 6)), rng.standard_normal((2, 20, 3))

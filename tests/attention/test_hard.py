@@ -86,6 +86,19 @@ def test_hidden_keys_are_never_chosen_nor_drawn(form, rng):
     np.testing.assert_array_equal(fa.hard_attention(q, k, v, u, bias=bias, form=form), want)
 
 
+@pytest.mark.parametrize("shape", [(600, 600), (1, 600), (600, 1), (2, 600, 600)])
+def test_masks_of_every_shape_across_tiles(shape, rng):
+    q, k, v = rng.standard_normal((3, 2, 600, 4))
+    mask = rng.random(shape) < 0.5
+    for options in ({}, {"rng": 2}, {"causal": True}):
+        want = fa.hard_attention(q, k, v, mask=mask, form="dense", **options)
+        np.testing.assert_array_equal(fa.hard_attention(q, k, v, mask=mask, **options), want)
+    largest = np.argmax(np.where(mask, q @ k.mT, -np.inf), axis=-1)[..., None]
+    seen = np.any(np.broadcast_to(mask, (2, 600, 600)), axis=-1, keepdims=True)
+    want = np.where(seen, np.take_along_axis(v, largest, axis=-2), 0.0)
+    np.testing.assert_array_equal(fa.hard_attention(q, k, v, mask=mask), want)
+
+
 def test_the_score_of_the_paper_is_a_network(rng):
     q, k, v = rng.standard_normal((5, 3)), rng.standard_normal((6, 2)), rng.standard_normal((6, 4))
     model = {"w_q": rng.standard_normal((7, 3)), "w_k": rng.standard_normal((7, 2)), "w": rng.standard_normal(7)}

@@ -69,6 +69,14 @@ def test_what_is_maximised_is_at_its_maximum(rng):
     assert np.all(objective(others) <= objective(entmax(a, alpha)))
 
 
+def test_a_lead_that_is_large_enough_takes_all_to_the_last_digit(rng):
+    for alpha in np.concatenate([rng.uniform(1.05, 5, 300), [3.0, 10.0, 50.0]]):
+        lead = 1.001 / (alpha - 1)
+        for one in (alpha, np.asarray(alpha)):
+            p = entmax(np.array([0.0, lead, -lead, -np.inf]), one)
+            np.testing.assert_array_equal(p, [0.0, 1.0, 0.0, 0.0])
+
+
 def test_an_alpha_for_each_head(rng):
     a, alpha = rng.standard_normal((3, 5, 7)), np.array([1.0, 1.5, 3.0])
     got = entmax(a, alpha[:, None])

@@ -67,7 +67,8 @@ def sinkhorn_attention(
         own = [(k[j], v[j]) for j in range(n) if j // size == mine and not (causal and j > i)]
         answers = []
         for pairs in {"joint": [near + own], "sum": [near, own], "none": [near]}[local]:
-            weights = [(math.exp(scale * sum(q[i][a] * key[a] for a in range(d))), x) for key, x in pairs]
+            logits = [scale * sum(q[i][a] * key[a] for a in range(d)) for key, _ in pairs]
+            weights = [(math.exp(a - max(logits)), x) for a, (_, x) in zip(logits, pairs, strict=True)]
             total = math.fsum(w for w, _ in weights) or 1.0
             answers.append([math.fsum(w * x[c] for w, x in weights) / total for c in range(e)])
         outputs.append([math.fsum(column) for column in zip(*answers, strict=True)])

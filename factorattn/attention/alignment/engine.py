@@ -22,12 +22,8 @@ ROWS = 256  # queries a tile where every pair has a number
 
 def _plain(registry: Mapping[str, Callable], given: int) -> dict[str, Callable]:
     """The functions of a registry that need nothing beside their first arguments."""
-    plain = {}
-    for name, f in registry.items():
-        others = list(inspect.signature(f).parameters.values())[given:]
-        if all(parameter.default is not parameter.empty for parameter in others):
-            plain[name] = f
-    return plain
+    others = {name: list(inspect.signature(f).parameters.values())[given:] for name, f in registry.items()}
+    return {name: f for name, f in registry.items() if all(p.default is not p.empty for p in others[name])}
 
 
 PLAIN_SCORES = _plain(SCORES, 2)

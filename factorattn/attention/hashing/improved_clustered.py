@@ -8,6 +8,8 @@ c_i is the cluster of query i and q^_t the mean query of cluster t, as in `clust
 
 from typing import Any
 
+import numpy as np
+
 from factorattn.attention.exact.options import check_pairs, scale_of
 from factorattn.attention.hashing.clusters import attend_once, cluster_queries, directions, rounds_of
 from factorattn.attention.sparse.engine import merge
@@ -97,9 +99,9 @@ def improved_clustered_attention(
 
     Notes
     -----
-    Clusters are those of `clustered_attention`, with the same differences from the authors' code. No row is further
-    from that of exact attention, in the sum of absolute differences, than without the improvement (proposition 2 of the
-    paper, per query and key set). float16 and bfloat16 inputs are computed in float32.
+    Clusters are those of `clustered_attention`, with the same differences from the authors' code. In the sum of absolute
+    differences no row of weights is further from that of exact attention than without the improvement, as the paper
+    proves. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------
@@ -156,7 +158,9 @@ def _grouped(q, k, v, clusters, logits, best, is_best, *, scale, mask, xp):
         return None, (o, softmax_weights(mass, xp=xp)[1])
 
     _, (o, mass) = scan_tiles(exact, None, 0, q.shape[-2], ROWS, xp=xp)  # (..., n, e), (..., n, 1)
-    return merge([(o, mass[..., 0]), rest], xp=xp)
+    shape = np.broadcast_shapes(mass.shape[:-1], rest[1].shape)  # values may have batch axes of their own
+    parts = (o, mass[..., 0]), rest
+    return merge([(part, xp.broadcast_to(lse, shape)) for part, lse in parts], xp=xp)
 
 
 def _of_each(x, cluster, *, xp):

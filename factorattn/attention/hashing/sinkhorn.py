@@ -9,6 +9,7 @@ query meets the first blocks of the sorted sequence.
 
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
 from factorattn.attention.exact.options import scale_of
@@ -171,7 +172,9 @@ def _dense(q, k, v, s, *, block, cut, local, causal, scale, xp):
     sorted_part = masked_logits(q * scale, keys, softcap=None, bias=None, seen=near, xp=xp)  # (..., n, n')
     own_part = masked_logits(q * scale, k, softcap=None, bias=None, seen=own, xp=xp)  # (..., n, n)
     if local == "joint":
-        weights, _ = softmax_weights(xp.concat([sorted_part, own_part], axis=-1), xp=xp)
+        batch = np.broadcast_shapes(sorted_part.shape[:-2], own_part.shape[:-2])  # scores may have batch axes
+        both = [xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (sorted_part, own_part)]
+        weights, _ = softmax_weights(xp.concat(both, axis=-1), xp=xp)  # (..., n, n' + n)
         near_weights, own_weights = weights[..., :places], weights[..., places:]
     else:
         near_weights, own_weights = (softmax_weights(x, xp=xp)[0] for x in (sorted_part, own_part))
@@ -192,6 +195,8 @@ def _blocked(q, k, v, s, *, block, cut, local, causal, scale, xp):
     if local != "none":
         there = xp.reshape(i < n, (blocks, 1, block)) if blocks * block > n else None
         parts.append(softmax_attend(q, k, v, scale=scale, mask=there, band=(None, 0 if causal else None)))
+    shape = np.broadcast_shapes(*(lse.shape for _, lse in parts))  # scores may have batch axes of their own
+    parts = [(o, xp.broadcast_to(lse, shape)) for o, lse in parts]
     o = merge(parts, xp=xp) if local == "joint" else sum(o for o, _ in parts)
     return xp.reshape(o, (*o.shape[:-3], blocks * block, e))[..., :n, :]
 

@@ -24,8 +24,9 @@ from factorattn.scalars import flag, whole
 __all__ = ["aft_attention"]
 
 INPUTS = "q: ... n e, k: ... m e, v: ... m e, w?: ... n m"
-ROWS = 64  # queries a tile
-FEW_ROWS = 8  # in tiles that hold every pair and feature at once
+ROWS = 256  # queries a tile
+EDGE_ROWS = 32  # where tiles lie on the causal edge, and pairs are formed feature by feature
+FEW_ROWS = 8  # where that is so for all keys
 
 
 @mechanism(
@@ -101,6 +102,7 @@ def aft_attention(
             raise ValueError("window is where the biases w are, and there are none; leave it out")
         if whole(window=window) < 0:
             raise ValueError(f"window must be at least 0, got {window!r}")
+        window = min(window, size["n"] + size["m"])  # wider is no wider
     dtype, (q, k, v, *rest) = working_precision(*(x for x in (q, k, v, w) if x is not None), xp=xp)
     w = rest[0] if rest else None
     shown, mask = keys_or_pairs(mask, q, k, v, xp=xp)
@@ -142,13 +144,14 @@ def _factored(k, v, w, *, batch, n, last, window, mask, causal, xp):
         state = absorb_all(empty(batch, 1, v, xp=xp), k, v, slice(0, m), xp=xp)
         return tuple(xp.broadcast_to(part, (*part.shape[:-2], n, part.shape[-1])) for part in state)
     reach = window if w is not None else 0  # without biases no key is near; None is all of them
+    size = EDGE_ROWS if causal else ROWS
     if reach is not None:
-        runs, far = _far(k, v, n, last, reach, causal, xp=xp)
+        runs, far = _far(k, v, n, last, reach, causal, size, xp=xp)
 
     def attend_rows(_, rows):
         state, run = empty(batch, rows.stop - rows.start, v, xp=xp), slice(0, m)
         if reach is not None:
-            tile = rows.start // ROWS
+            tile = rows.start // size
             state, run = merge(state, tuple(part[..., tile : tile + 1, :] for part in far), xp=xp), runs[tile]
         edge = min(max(rows.start + last, run.start), run.stop) if causal else run.stop
         inner, outer = slice(run.start, edge), slice(edge, min(max(rows.stop + last, edge), run.stop))
@@ -160,16 +163,16 @@ def _factored(k, v, w, *, batch, n, last, window, mask, causal, xp):
             state = absorb(state, k[..., outer, :], v[..., outer, :], near, seen, xp=xp)
         return None, state
 
-    out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=reach is None and not causal)[1]
+    out = scan_tiles(attend_rows, None, 0, n, size, xp=xp, alike=reach is None and not causal)[1]
     return empty(batch, 0, v, xp=xp) if out is None else out
 
 
-def _far(k, v, n, last, reach, causal, *, xp):
+def _far(k, v, n, last, reach, causal, size, *, xp):
     """For each tile of rows the run of keys within reach of some, and the sums over all keys that are not."""
     m = k.shape[-2]
-    starts = range(0, n, ROWS)
+    starts = range(0, n, size)
     lows = [min(max(start + last - reach, 0), m) for start in starts]
-    highs = [min(max(min(start + ROWS, n) + last + reach, low), m) for start, low in zip(starts, lows, strict=True)]
+    highs = [min(max(min(start + size, n) + last + reach, low), m) for start, low in zip(starts, lows, strict=True)]
     runs = [slice(low, high) for low, high in zip(lows, highs, strict=True)]
     if not runs:
         return runs, ()

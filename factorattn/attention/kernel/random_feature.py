@@ -35,8 +35,6 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, sigma?: ... d, ga
     normalised=True,
     positional=True,
     paper="peng2021",
-    approximates="softmax_attention",
-    knob="r",
 )
 def random_feature_attention(
     q: Any,
