@@ -14,7 +14,7 @@ __all__ = ["segment_means", "strided_convolution"]
 
 
 def segment_means(r: int, m: int, *, xp: Any = np, dtype: Any = None, device: Any = None) -> Any:
-    """The (r, m) matrix of segment means, float64 if not told otherwise; the identity for r = m. ValueError if r > m."""
+    """The (r, m) matrix of segment means, by default float64; the identity for r = m. ValueError if r > m."""
     if r > max(m, 1):
         raise ValueError(f"rank must be at most the number of keys {m}, got {r}")
     dtype = xp.float64 if dtype is None else dtype

@@ -41,7 +41,7 @@ DEFAULT_BITS = 32  # as in the authors' code
 
 
 def rounds_of(iterations: int) -> int:
-    """The number of rounds of Lloyd's algorithm: an integer from 0."""
+    """The number of rounds of an algorithm: an integer from 0."""
     if whole(iterations=iterations) < 0:
         raise ValueError(f"iterations must be at least 0, got {iterations!r}")
     return whole(iterations=iterations)

@@ -99,9 +99,9 @@ def improved_clustered_attention(
 
     Notes
     -----
-    Clusters are those of `clustered_attention`, with the same differences from the authors' code. In the sum of absolute
-    differences no row of weights is further from that of exact attention than without the improvement, as the paper
-    proves. float16 and bfloat16 inputs are computed in float32.
+    Clusters are those of `clustered_attention`, with the same differences from the authors' code. In the sum of
+    absolute differences no row of weights is further from that of exact attention than without the improvement, as the
+    paper proves. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------

@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
 from factorattn.attention.exact.options import scale_of
+from factorattn.attention.hashing.clusters import rounds_of
 from factorattn.attention.hashing.sorting import balanced, cut_blocks, mean_scores
 from factorattn.attention.sparse.engine import merge
 from factorattn.catalogue import mechanism, refuse
@@ -120,8 +121,9 @@ def sinkhorn_attention(
     xp, size = check(INPUTS, q=q, k=k, v=v, block=block)
     attend, local = choose(FORMS, form=form), choose(LOCAL, local=local)
     causal, temperature = flag(causal=causal), positive(temperature=temperature)
-    cut = None if cut is None else _at_least(1, cut=cut)
-    iterations = _at_least(0, iterations=iterations)
+    iterations = rounds_of(iterations)
+    if cut is not None and whole(cut=cut) < 1:
+        raise ValueError(f"cut must be at least 1, got {cut!r}")
     if causal and cut is not None:
         raise ValueError("cut must be None where causal: the blocks that are sorted to the front are of all times")
     n, scale = size["n"], scale_of(scale, size["d"])
@@ -136,13 +138,6 @@ def sinkhorn_attention(
     s = balanced(scores, iterations=iterations, temperature=temperature, causal=causal, xp=xp)  # (..., n/b, n/b)
     o = attend(q, k, v, s, block=block, cut=cut, local=local, causal=causal, scale=scale, xp=xp)
     return xp.astype(o, dtype, copy=False)
-
-
-def _at_least(least: int, **argument: Any) -> int:
-    ((name, value),) = argument.items()
-    if whole(**argument) < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    return whole(**argument)
 
 
 def _check_scores(scores, blocks, q, k, v, *, xp):

@@ -106,7 +106,7 @@ def multiquery_attention(
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
     y = x if y is None else y
     q = project_heads(x, w_q, b_q, xp=xp)  # (..., h, n, d)
-    k, v = (project(y, w, b)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, None)))  # (..., 1, m, d or e)
+    k, v = (project(y, w, b)[..., None, :, :] for w, b in ((w_k, b_k), (w_v, b_v)))  # (..., 1, m, d or e)
     o = attend_heads(
         q, k, v, mask=mask, bias=bias, causal=causal, scale=scale, size=size["d"], form=attend, xp=xp
     )  # (..., h, n, e)
