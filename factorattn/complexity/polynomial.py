@@ -8,6 +8,7 @@ algebra (the idea is J. Gray's, in autoray).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 from factorattn.complexity.cost import tally_of
@@ -112,37 +113,70 @@ def _checked(
     large: str | None,
     counts: Callable[[Tally], Iterable[tuple[int | Fraction, int, str]]],
 ) -> Polynomial:
-    """Read the polynomial at one set of primes and hold it against the count at another."""
+    """Read the polynomial at one set of primes and hold it against the count at another.
+
+    A count may hold the sum of two sizes, such as the width of a query and of its rotated part side by side. It is then
+    no monomial; if the plain reading fails, each pair of letters is tried for such a sum.
+    """
     sizes, others = prime_sizes(f, PRIMES, large), prime_sizes(f, OTHER_PRIMES, large)
     tally, other = (tally_of(f, at, dtype="float32", batch=(), options=options) for at in (sizes, others))
-    polynomial = _polynomial(f, large, counts(tally))
-    expected, counted = polynomial(others), sum(n * times for n, times, _ in counts(other))
-    if expected != counted:
-        raise NotPolynomial(f"{f.__name__}: {polynomial} gives {expected} at other sizes, where {counted} is counted")
-    return polynomial
+    expected = sum(n * times for n, times, _ in counts(other))
+    refusal = None
+    for pair in (None, *combinations(sorted(set(sizes) - set(LENGTHS)), 2)):
+        try:
+            polynomial = _polynomial(f, large, counts(tally), pair)
+        except NotPolynomial as error:
+            refusal = refusal or error
+            continue
+        found = polynomial(others)
+        if found == expected:
+            return polynomial
+        refusal = refusal or NotPolynomial(
+            f"{f.__name__}: {polynomial} gives {found} at other sizes, where {expected} is counted"
+        )
+    raise refusal or NotPolynomial(f"{f.__name__}: nothing is counted")
 
 
-def _polynomial(f: Callable, large: str | None, counts: Iterable[tuple[int | Fraction, int, str]]) -> Polynomial:
+def _polynomial(
+    f: Callable,
+    large: str | None,
+    counts: Iterable[tuple[int | Fraction, int, str]],
+    pair: tuple[str, str] | None,
+) -> Polynomial:
     primes, sizes, total = _own_primes(f, PRIMES), prime_sizes(f, PRIMES, large), Polynomial()
+
+    def split(count: Fraction) -> tuple[Monomial, Fraction]:
+        """The monomial in a count, and what is left."""
+        monomial = []
+        for letter in sorted(sizes, key=lambda x: x not in LENGTHS):  # the lengths first: they contain other primes
+            power = 0
+            while count.numerator % primes[letter] == 0:
+                count, power = count / sizes[letter], power + 1
+            while count.denominator % primes[letter] == 0:
+                count, power = count * sizes[letter], power - 1
+            if power:
+                monomial.append((letter, power))
+        return tuple(sorted(monomial)), count
+
     for count, times, name in counts:
         if count * times == 0:
             continue
-        monomial, coefficient = [], Fraction(count * times)
-        for letter in sorted(sizes, key=lambda x: x not in LENGTHS):  # the lengths first: they contain other primes
-            power = 0
-            while coefficient.numerator % primes[letter] == 0:
-                coefficient, power = coefficient / sizes[letter], power + 1
-            while coefficient.denominator % primes[letter] == 0:
-                coefficient, power = coefficient * sizes[letter], power - 1
-            if power:
-                monomial.append((letter, power))
+        monomial, coefficient = split(Fraction(count * times))
+        parts: tuple[Monomial, ...] = ((),)
+        if pair is not None and (coefficient / sum(sizes[x] for x in pair)).denominator == 1:
+            coefficient /= sum(sizes[x] for x in pair)
+            parts = tuple(((x, 1),) for x in pair)
         if not _smooth(coefficient.numerator) or not _smooth(coefficient.denominator):
             letters = ", ".join(sizes)
             raise NotPolynomial(
                 f"{f.__name__}: {name} counts {count}, no monomial in {letters} (tiles may differ): use cost"
             )
-        key = tuple(sorted(monomial))
-        total[key] = total.get(key, Fraction(0)) + coefficient
+        for part in parts:
+            powers = dict(monomial)
+            for letter, power in part:
+                powers[letter] = powers.get(letter, 0) + power
+            key = tuple(sorted(powers.items()))
+            total[key] = total.get(key, Fraction(0)) + coefficient
     return total
 
 

@@ -1,6 +1,7 @@
 """Polynomials read off one run are those found by hand, and their values are the counts at other sizes."""
 
 import itertools
+import math
 from fractions import Fraction
 
 import pytest
@@ -177,10 +178,10 @@ def test_cost_that_only_looks_like_a_monomial_at_one_set_of_sizes_is_refused():
 @pytest.mark.parametrize("other", [0, 1])
 def test_the_value_of_the_time_polynomial_is_the_count_at_other_whole_numbers_of_tiles(f, other):
     letters = {letter for item in parse(f.record.inputs) for letter in item.axes}
-    window = {"w": (64, 96)[other]} if "w" in letters else {}
-    unit = TILE * window.get("w", 1)
+    window = {letter: size for letter, size in (("w", (64, 96)[other]), ("b", (5, 3)[other])) if letter in letters}
+    unit = TILE * math.prod(window.values())
     lengths = {"n": (3, 5)[other] * unit, "m": (3, 2)[other] * unit}  # n >= m, as where the polynomial is read
-    small = {letter: (7, 12)[other] + place for place, letter in enumerate(sorted(letters - {*LENGTHS, "w"}))}
+    small = {letter: (7, 12)[other] + place for place, letter in enumerate(sorted(letters - {*LENGTHS, "w", "b"}))}
     sizes = {letter: size for letter, size in {**small, **window, **lengths}.items() if letter in letters}
     assert time_polynomial(f)(sizes) == cost(f, sizes).flops
 
