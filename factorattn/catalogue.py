@@ -109,7 +109,7 @@ class Mechanism(Record):
 
     @property
     def mask(self) -> bool:
-        """Whether it takes ``mask=``, of any shape that broadcasts to (..., n, m)."""
+        """Whether it takes ``mask=``, which broadcasts to (..., n, m); some take one for keys alone, (..., 1, m)."""
         return "mask" not in self.refuses
 
 

@@ -27,7 +27,8 @@ def test_the_names_are_those_of_the_catalogue():
 
 
 def test_options_are_of_mechanisms_that_exist():
-    assert set(literal("OPTIONS")) <= set(literal("NAMES"))
+    for table in ("OPTIONS", "OWN_SIZES", "LONGEST"):
+        assert set(literal(table)) <= set(literal("NAMES"))
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))

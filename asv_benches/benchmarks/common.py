@@ -70,6 +70,14 @@ SIZES = {  # the letters of these options and of the embedded input, then all ot
     "a": 32, "b": 64, "c": 64, "f": 32, "h": 2, "l": 128, "p": 8, "s": 2, "t": 16, "u": 64,
 }  # fmt: skip
 
+OWN_SIZES = {"multirepresentational_attention": {"m": 6}}  # its keys are the representations of a token
+LONGEST = {  # what takes too long or too much memory beyond
+    "lowrank_attention": 256,
+    "multidimensional_attention": 1024,
+    "coda_attention": 1024,
+    "area_attention": 1024,
+    "grouped_query_attention": 1024,
+}
 LENGTHS = [256, 1024, 4096]
 LIBRARIES = ["numpy", "cupy"]
 KERNELS = ["off", "auto"]
@@ -97,15 +105,15 @@ def embedded(n, dtype="float32"):
     return tuple(load_minilm(n=n, dtype=dtype))
 
 
-def sizes(n):
+def sizes(name, n):
     """A size for every letter at length n; a grid has n places."""
-    return {**SIZES, "n": n, "m": n, "x": n // 16, "y": 16}
+    return {**SIZES, "n": n, "m": n, "x": n // 16, "y": 16, **OWN_SIZES.get(name, {})}
 
 
 def inputs(f, n, dtype="float32"):
     """The arrays that a mechanism cannot do without: real queries, keys and values, and normal numbers for the rest."""
     real = dict(zip("qkv", embedded(n, dtype), strict=True))
-    lengths, rng, found = sizes(n), np.random.default_rng(0), {}
+    lengths, rng, found = sizes(f.__name__, n), np.random.default_rng(0), {}
     for item in factorattn.contract.parse(f.record.inputs):
         if item.kind != "array" or item.optional:
             continue

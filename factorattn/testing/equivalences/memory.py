@@ -1,5 +1,7 @@
 """Equivalences of the family `memory`."""
 
+from typing import Any
+
 import numpy as np
 
 from factorattn.attention import (
@@ -24,12 +26,13 @@ WIDTHS, RIDGE, RANK = (0.1, 0.3), 0.5, 16
 PAST = 100  # keys and values of the first so many positions stand for a memory
 
 
-def _nowhere(q):
+def _nowhere(q) -> tuple[Any, Any]:
     """Projections of no sinusoids, sines and cosines: positions do not matter."""
-    return np.zeros((2, 0, q.shape[-1]))
+    nothing = np.zeros((0, q.shape[-1]))
+    return nothing, nothing
 
 
-def _waves(k):
+def _waves(k) -> tuple[Any, Any]:
     """Projections of sinusoids that are as good as any: of three waves."""
     return k[:, :3], k[:, 3:6]
 
