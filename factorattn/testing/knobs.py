@@ -9,7 +9,10 @@ import numpy as np
 from factorattn.attention import CATALOGUE
 from factorattn.contract import parse
 
-__all__ = ["knob_errors", "knob_option"]
+__all__ = ["KNOB_OPTIONS", "knob_errors", "knob_option"]
+
+# What makes a mechanism approximate softmax attention in its default scale, where that is not the default.
+KNOB_OPTIONS: dict[str, dict[str, Any]] = {"local_monotonic_attention": {"score": "scaled_dot"}}
 
 
 def knob_option(f: Callable) -> str | None:
@@ -35,13 +38,14 @@ def knob_errors(
     draws : int
         Where `f` draws at random, the error is the median over so many seeds.
     **options
-        Passed on to `f`.
+        Passed on to `f`; by default those of `KNOB_OPTIONS`.
 
     Returns
     -------
     errors : list of float
         Relative to the norm of what is approximated (Frobenius, over all batch members).
     """
+    options = {**KNOB_OPTIONS.get(f.__name__, {}), **options}
     name = knob_option(f)
     if name is None:
         raise ValueError(f"{f.__name__} has no option that sets a knob")
