@@ -71,7 +71,7 @@ def alibi(
     rule : {"powers", "geometric"}
         Of the slopes: see `alibi_slopes`.
     symmetric : bool
-        -slope |j - i| for encoders instead of slope (j - i), which is meant for causal attention.
+        ``-slope |j - i|`` for encoders instead of ``slope (j - i)``, which is meant for causal attention.
     offset : int, optional
         The key that stands beside query 0, by default m - n: the last query beside the last key.
 

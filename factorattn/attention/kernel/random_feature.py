@@ -104,9 +104,9 @@ def random_feature_attention(
     Notes
     -----
     Estimated weights may be negative, and a denominator near zero; outputs are then large. The paper's Theorem 1 draws
-    w from N(0, sigma^2 I) for the kernel exp(-|x - y|^2 / (2 sigma^2)); that kernel belongs to N(0, I / sigma^2). Here
-    sigma multiplies the directions, as in the authors' code, which also adds small numbers to lengths and denominators;
-    nothing is added here. float16 and bfloat16 inputs are computed in float32.
+    w from N(0, sigma^2 I) for the kernel ``exp(-|x - y|^2 / (2 sigma^2))``; that kernel belongs to N(0, I / sigma^2).
+    Here sigma multiplies the directions, as in the authors' code, which also adds small numbers to lengths and
+    denominators; nothing is added here. float16 and bfloat16 inputs are computed in float32.
 
     References
     ----------

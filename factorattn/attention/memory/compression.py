@@ -161,7 +161,7 @@ def memory_usage(
 def reconstruction_loss(h: Any, old: Any, new: Any, w_q: Any, w_k: Any, w_v: Any, *, scale: float | None = None) -> Any:
     """How far attention to compressed states is from attention to those they were made of.
 
-        | attention(h w_q, old w_k, old w_v) - attention(h w_q, new w_k, new w_v) |_2
+    The norm ``| attention(h w_q, old w_k, old w_v) - attention(h w_q, new w_k, new w_v) |_2``.
 
     Parameters
     ----------
