@@ -4,11 +4,12 @@
 ``{knob-table}``          every approximation on the embedded input, as its knob grows
 """
 
+from sphinx.util.docutils import SphinxDirective
+
 from factorattn import CATALOGUE
 from factorattn.data import load_minilm
 from factorattn.testing.equivalences import EQUIVALENCES
 from factorattn.testing.knobs import knob_errors, knob_option
-from sphinx.util.docutils import SphinxDirective
 
 LENGTH = 256
 SETTINGS = (8, 32, 128, LENGTH)
