@@ -81,6 +81,9 @@ class Mechanism(Record):
         Whether the order of the positions matters (where every argument is given).
     coupled : bool
         Whether the answer to a query depends on the other queries.
+    mask_shape : str
+        What a mask broadcasts to, in letters of the contract: "n m" for any pairs, "1 m" where a key is hidden from all
+        queries or from none.
     refuses : mapping of str to str
         Options of other mechanisms that this one cannot honour, and why: "mask", "causal". What is not refused is
         honoured.
@@ -97,6 +100,7 @@ class Mechanism(Record):
     values: tuple[str, ...] = ("v",)
     positional: bool = False
     coupled: bool = False
+    mask_shape: str = "n m"
     refuses: Mapping[str, str] = field(default_factory=dict)
     approximates: str | None = None
     knob: str | None = None
@@ -109,7 +113,7 @@ class Mechanism(Record):
 
     @property
     def mask(self) -> bool:
-        """Whether it takes ``mask=``, which broadcasts to (..., n, m); some take one for keys alone, (..., 1, m)."""
+        """Whether it takes ``mask=``, of a shape that broadcasts to `mask_shape`."""
         return "mask" not in self.refuses
 
 

@@ -55,8 +55,10 @@ class Facts(SphinxDirective):
             "inputs": f"`{record.inputs}`",
             "declared time": declared(record.time),
             "declared memory": declared(record.memory),
-            "causal": record.causal,
-            "mask and bias": yes(record.mask),
+            "causal": f"never: {record.refuses['causal']}" if record.causal == "never" else record.causal,
+            "mask": f"`(..., {', '.join(record.mask_shape.split())})`"
+            if record.mask
+            else f"no: {record.refuses['mask']}",
             "weights sum to one": yes(record.normalised),
             "paper": f"{{cite:t}}`{record.paper}`",
         }

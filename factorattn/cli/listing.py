@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 
 from factorattn import CATALOGUE, Mechanism, Record, family
 from factorattn.cli.entries import KINDS
-from factorattn.cli.job import EXACT
 from factorattn.cli.screen import layout, put, table_of, terminal
 
-__all__ = ["default_form", "equation", "print_list", "weights"]
+__all__ = ["default_form", "equation", "print_list"]
 
-LISTED = ("family", "mechanism", "weights", "time", "memory", "causal", "forms")
+LISTED = ("family", "mechanism", "approximates", "time", "memory", "causal", "forms")
 OTHERS = ("kind", "name", "time", "equation")
 
 
@@ -21,7 +20,7 @@ def print_list() -> None:
     functions = sorted(CATALOGUE.values(), key=lambda f: (family(f), f.__name__))
     rows = [_told(f) for f in functions]
     short = [f.__name__.removesuffix("_attention") for f in functions]
-    _print(LISTED, rows, short, "mechanism", ("forms", "memory", "time", "weights", "causal"))
+    _print(LISTED, rows, short, "mechanism", ("forms", "memory", "time", "approximates", "causal"))
     others = [(kind, f) for kind, entries in KINDS.items() if kind != "mechanism" for f in entries.values()]
     put(terminal(), Text(""))
     rows = [(kind, f.__name__, _record(f).time, equation(f)) for kind, f in others]
@@ -33,7 +32,7 @@ def print_list() -> None:
 def _told(f: Callable) -> tuple[str, ...]:
     record: Mechanism = f.record  # type: ignore[attr-defined]
     forms = [f"{form} (default)" if form == default_form(f) else form for form in record.forms]
-    return family(f), f.__name__, weights(f), record.time, record.memory, record.causal, ", ".join(forms)
+    return family(f), f.__name__, record.approximates or "", record.time, record.memory, record.causal, ", ".join(forms)
 
 
 def _print(
@@ -56,14 +55,6 @@ def _print(
     left = [title for title in titles if title not in found.shown]
     if left:
         put(console, Text(f"{', '.join(left)} left out for want of width: widen the terminal, or show one entry"))
-
-
-def weights(f: Callable) -> str:
-    """Whether the weights of a mechanism are those of softmax, an approximation, or others."""
-    record: Mechanism = f.record  # type: ignore[attr-defined]
-    if record.approximates:
-        return f"approximates {record.approximates}"
-    return "exact" if f.__name__ == EXACT else "its own"
 
 
 def default_form(f: Callable) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from factorattn import Mechanism, Record, family, kernels, memory_polynomial, time_polynomial
 from factorattn.cli.entries import entry, namesakes
-from factorattn.cli.listing import default_form, weights
+from factorattn.cli.listing import default_form
 from factorattn.cli.screen import put, terminal
 from factorattn.complexity.polynomial import NotPolynomial
 
@@ -40,7 +40,10 @@ def print_entry(name: str) -> None:
         told = "counted" if form is None else form
         lines += [
             (f"time, {told}", _counted(time_polynomial, f, form, "operations")),
-            (f"memory, {told}", _counted(memory_polynomial, f, form, "bytes in float32")),
+            (
+                f"memory, {told}",
+                _counted(memory_polynomial, f, form, "bytes in float32, for lengths far above all other sizes"),
+            ),
         ]
     others = list(namesakes(name))[1:]
     if others:
@@ -70,17 +73,16 @@ def _of_mechanism(f: Callable, record: Mechanism) -> list[tuple[str, str]]:
     }
     lines = [
         ("family", family(f)),
-        ("weights", weights(f)),
         ("forms", f"{', '.join(record.forms)}; the first is the definition, {default_form(f)} the default"),
         ("causal", causal[record.causal]),
-        ("mask", "yes" if record.mask else "no"),
+        ("mask", f"broadcasts to (..., {', '.join(record.mask_shape.split())})" if record.mask else "no"),
         *((f"no {option}", f"{why}") for option, why in record.refuses.items()),
         ("normalised", "yes: weights of a row sum to one" if record.normalised else "no"),
         ("positions", "matter" if record.positional else "do not matter"),
         ("queries", "influence each other" if record.coupled else "are answered alone"),
     ]
     if record.knob:
-        lines.append(("knob", f"{record.knob}: the larger, the nearer to {record.approximates}"))
+        lines.append(("approximates", f"{record.approximates}, the better the larger {record.knob} is"))
     return lines
 
 

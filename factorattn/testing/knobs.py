@@ -11,8 +11,11 @@ from factorattn.contract import parse
 
 __all__ = ["KNOB_OPTIONS", "knob_errors", "knob_option"]
 
-# What makes a mechanism approximate softmax attention in its default scale, where that is not the default.
-KNOB_OPTIONS: dict[str, dict[str, Any]] = {"local_monotonic_attention": {"score": "scaled_dot"}}
+# With these options the knob alone decides: the scale is that of what is approximated, and clusters are few.
+KNOB_OPTIONS: dict[str, dict[str, Any]] = {
+    "local_monotonic_attention": {"score": "scaled_dot"},
+    "improved_clustered_attention": {"clusters": 8},
+}
 
 
 def knob_option(f: Callable) -> str | None:

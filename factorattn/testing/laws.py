@@ -173,6 +173,23 @@ def constants_stay(case: Case) -> bool:
     return True
 
 
+def masks_are_of_the_declared_shape(case: Case) -> bool:
+    """A mask of the declared shape means the same in every form, and a row that may see nothing is zero."""
+    axes = case.record.mask_shape.split()
+    if not case.record.mask or not all(axis == "1" or axis in case.sizes for axis in axes):
+        return False
+    inputs, shape = case.inputs(), tuple(1 if axis == "1" else case.sizes[axis] for axis in axes)
+    mask = np.random.default_rng(5).random(shape) > 0.3
+    if axes[-2] == "n":
+        mask[..., 1, :] = False
+    out = case.run(inputs, mask=mask)
+    case.close(out, case.run(inputs, mask=mask, form=case.record.forms[0]), "form against definition, with a mask")
+    if axes[-2] == "n" and case.output_axis("n") is not None and case.record.values == ("v",):
+        row = np.take(out, 1, axis=case.output_axis("n"))
+        case.close(row, np.zeros_like(row), "a row that may see nothing")
+    return True
+
+
 def masked_keys_do_not_exist(case: Case) -> bool:
     """A key that the mask hides from every query is as good as absent, whatever it holds."""
     if not case.record.mask or case.record.positional or case.causal:
@@ -210,6 +227,7 @@ LAWS: dict[str, Callable[[Case], bool]] = {
         queries_are_answered_alone,
         every_array_matters,
         constants_stay,
+        masks_are_of_the_declared_shape,
         masked_keys_do_not_exist,
     )
 } | DOOR_LAWS

@@ -35,7 +35,7 @@ def sizes(f, n):
 
 
 def options(f):
-    return {"causal": True} if f.record.causal == "option" else {}
+    return {"causal": True} if f.record.causal in ("option", "values") else {}
 
 
 SUBQUADRATIC = [f for f in CATALOGUE.values() if power(f) < 2]

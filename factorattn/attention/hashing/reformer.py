@@ -35,6 +35,7 @@ INPUTS = "qk: ... n d, v: ... n e, rotations?: ... s d p, block = b, rounds? = s
     normalised=True,
     positional=True,
     coupled=True,
+    mask_shape="n n",
     paper="kitaev2020",
 )
 def reformer_attention(

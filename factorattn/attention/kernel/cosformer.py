@@ -28,6 +28,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     causal="values",
     normalised=False,
     positional=True,
+    mask_shape="1 m",
     paper="qin2022",
 )
 def cosformer_attention(

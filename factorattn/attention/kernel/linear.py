@@ -26,6 +26,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e"
     memory="n*d + m*d + n*e",
     causal="option",
     normalised=True,
+    mask_shape="1 m",
     paper="katharopoulos2020",
 )
 def linear_attention(

@@ -34,6 +34,7 @@ EPSILON = 1e-3
     memory="n*d + m*d + n*r + m*r + n*e",
     causal="option",
     normalised=True,
+    mask_shape="1 m",
     paper="choromanski2021",
     approximates="softmax_attention",
     knob="r",

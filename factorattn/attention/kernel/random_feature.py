@@ -34,6 +34,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, omega?: ... r d, sigma?: ... d, ga
     causal="option",
     normalised=True,
     positional=True,
+    mask_shape="1 m",
     paper="peng2021",
 )
 def random_feature_attention(

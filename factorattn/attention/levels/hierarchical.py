@@ -29,6 +29,7 @@ ENCODED = "h: ... s e, w_s: ... f e, u_s: ... f, b_s?: ... f"
     normalised=True,
     values=(),
     refuses={"causal": "its answer is one mean of the whole document"},
+    mask_shape="s n",
     paper="yang2016",
 )
 def hierarchical_attention(

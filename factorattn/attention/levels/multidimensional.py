@@ -32,6 +32,7 @@ ROWS = COLS = 64  # a tile holds 64 x 64 x c logits
     causal="option",
     normalised=True,
     values=(),
+    mask_shape="n n",
     paper="shen2018",
 )
 def multidimensional_attention(

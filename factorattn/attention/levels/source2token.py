@@ -30,6 +30,7 @@ TILE = 1024
     normalised=True,
     values=(),
     refuses={"causal": "its answer is one mean of the whole sequence"},
+    mask_shape="1 n",
     paper="shen2018",
 )
 def source2token_attention(

@@ -28,6 +28,7 @@ INPUTS = "h: ... n c, w_s1: ... a c, w_s2: ... r a"
     normalised=True,
     values=(),
     refuses={"causal": "each of its r answers is a mean of the whole sequence"},
+    mask_shape="r n",
     paper="lin2017",
 )
 def structured_attention(

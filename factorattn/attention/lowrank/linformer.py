@@ -27,6 +27,7 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, e?: ... r m, f?: ... r m, rank? = 
     causal="never",
     normalised=False,
     refuses={"causal": "each of its r mixtures holds keys of all times"},
+    mask_shape="1 m",
     paper="wang2020linformer",
     approximates="softmax_attention",
     knob="r",

@@ -36,6 +36,7 @@ LANDMARKS = 64  # "often sufficient", says the paper
     positional=True,
     coupled=True,
     refuses={"causal": "each landmark stands for a whole segment, and the inverse mixes all of them"},
+    mask_shape="1 n",
     paper="xiong2021",
     approximates="softmax_attention",
     knob="r",

@@ -30,6 +30,7 @@ INPUTS = (
     normalised=True,
     values=("v", "v_memory", "v_compressed"),
     positional=True,
+    mask_shape="n p+l+n",
     paper="rae2020",
 )
 def compressive_attention(

@@ -31,6 +31,7 @@ INPUTS = (
     normalised=True,
     values=("v", "v_memory"),
     positional=True,
+    mask_shape="n l+n",
     paper="dai2019",
 )
 def transformer_xl_attention(

@@ -28,6 +28,7 @@ INPUTS = (
     causal="option",
     normalised=False,
     values=("w_v", "b_v", "b_o"),
+    mask_shape="g s n m",
     paper="ainslie2023",
 )
 def grouped_query_attention(

@@ -36,6 +36,7 @@ UNCOMPRESSED = INPUTS.replace("w_dq: ... p c, ", "").replace("d p", "d c").repla
     normalised=False,
     values=("w_uv",),
     positional=True,
+    mask_shape="h n m",
     paper="deepseek2024",
 )
 def latent_attention(

@@ -28,6 +28,7 @@ INPUTS = (
     causal="option",
     normalised=False,
     values=("w_v", "b_v", "b_o"),
+    mask_shape="h n m",
     paper="vaswani2017",
 )
 def multihead_attention(

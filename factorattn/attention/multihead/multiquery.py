@@ -28,6 +28,7 @@ INPUTS = (
     causal="option",
     normalised=False,
     values=("w_v", "b_v", "b_o"),
+    mask_shape="h n m",
     paper="shazeer2019",
 )
 def multiquery_attention(

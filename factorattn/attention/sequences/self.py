@@ -25,6 +25,7 @@ INPUTS = "x: ... n c, w_q: ... d c, w_k: ... d c, w_v: ... e c"
     causal="option",
     normalised=True,
     values=("w_v",),
+    mask_shape="n n",
     paper="vaswani2017",
 )
 def self_attention(
