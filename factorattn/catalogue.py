@@ -3,11 +3,12 @@
 Every field is checked by a test or generates something (law tests, documentation, command line, cost reports).
 """
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Distribution", "Mechanism", "Position", "Record", "Score", "family", "mechanism", "refuse"]
+__all__ = ["Distribution", "Mechanism", "Position", "Record", "Score", "family", "find", "mechanism", "refuse"]
 
 F = TypeVar("F", bound=Callable)
 CAUSAL = ("never", "option", "values", "always")
@@ -132,6 +133,34 @@ def refuse(f: Callable, /, **options: Any) -> None:
         if value is not None and value is not False:
             why = f.record.refuses[name]  # type: ignore[attr-defined]
             raise ValueError(f"{f.__name__} takes no {name}: {why}")
+
+
+def find(registry: Mapping[str, Callable], name: str, *, kind: str, suffix: str = "") -> Callable:
+    """Return what a registry holds under `name`, with or without a suffix of its names.
+
+    Parameters
+    ----------
+    registry : mapping of str to callable
+    name : str
+    kind : str
+        What the registry holds, as the message calls it.
+    suffix : str
+        What may be left out at the end of a name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message offers the nearest names, or all where none is near.
+    TypeError
+        If `name` is not a string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}")
+    for candidate in (name, name + suffix):
+        if candidate in registry:
+            return registry[candidate]
+    near = difflib.get_close_matches(name, registry, n=3, cutoff=0.4) or list(registry)
+    raise ValueError(f"{kind} must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")
 
 
 def family(f: Callable) -> str:

@@ -5,15 +5,17 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import factorattn
-from factorattn import attention
+from factorattn import attention, distribution, position, score
 from factorattn.attention import CATALOGUE, find
 from factorattn.catalogue import Mechanism, family, mechanism
+from factorattn.catalogue import find as find_in
 from factorattn.complexity import monomials
 from factorattn.contract import parse, sample
 
@@ -40,6 +42,17 @@ def test_the_catalogue_is_what_the_package_exports_in_order():
     assert list(CATALOGUE) == sorted(attention.__all__)
     assert all(getattr(attention, name) is f for name, f in CATALOGUE.items())
     assert all(getattr(factorattn, name) is f for name, f in CATALOGUE.items())
+
+
+@pytest.mark.parametrize("name", ["hashing", "levels", "memory"])
+def test_helpers_are_public_and_no_mechanisms(name):
+    package = importlib.import_module(f"factorattn.attention.{name}")
+    page = "\n".join(path.read_text() for path in (BIBLIOGRAPHY.parent / "attention").glob("*.md"))
+    for helper in package.HELPERS:
+        assert getattr(package, helper.__name__) is helper
+        assert helper.__name__ in importlib.import_module(helper.__module__).__all__
+        assert helper.__name__ not in package.__all__
+        assert not page or f"autofunction:: factorattn.attention.{name}.{helper.__name__}\n" in page
 
 
 def test_the_catalogue_cannot_be_changed():
@@ -145,6 +158,16 @@ def test_the_paper_is_in_the_bibliography(f):
     assert re.search(rf"^@\w+\{{{f.record.paper},", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
+@every_mechanism
+def test_the_first_sentence_cites_the_paper_of_the_record(f):
+    if not BIBLIOGRAPHY.exists():
+        pytest.skip("the tests run without the documentation beside them")
+    entry = BIBLIOGRAPHY.read_text(encoding="utf-8").partition(f"{{{f.record.paper},")[2]
+    year = re.search(r"year\s*=\s*\{(\d+)", entry)[1]
+    cited = re.findall(r"\b(?:19|20)\d\d\b", sys.modules[f.__module__].__doc__.partition("\n\n")[0])
+    assert not cited or year in cited
+
+
 def test_the_decorator_attaches_the_record_and_returns_the_very_function():
     def f(x):
         return x
@@ -196,3 +219,16 @@ def test_a_causal_word_that_is_none_is_refused_where_it_is_written():
 def test_a_mechanism_that_is_never_causal_says_why():
     with pytest.raises(ValueError, match="refuses must say why"):
         mechanism(**{**RECORD, "refuses": {}})
+
+
+def test_one_finder_serves_every_registry():
+    registry = {"one_kind": len, "two_kind": max}
+    assert find_in(registry, "one", kind="thing", suffix="_kind") is find_in(registry, "one_kind", kind="thing") is len
+    with pytest.raises(ValueError, match=r"^thing must be in the catalogue, got 'on'; did you mean one_kind"):
+        find_in(registry, "on", kind="thing")
+    with pytest.raises(TypeError, match="name must be a string, got 3"):
+        find_in(registry, 3, kind="thing")
+    told = r"^{} must be in the catalogue, got '0123'; did you mean "
+    for package, kind in ((score, "score"), (distribution, "distribution"), (position, "position")):
+        with pytest.raises(ValueError, match=told.format(kind)):
+            package.find("0123")

@@ -56,6 +56,15 @@ NAMES = (
     "source2token_attention",
     "structured_attention",
     "transformer_xl_attention",
+    "adaptive_span_attention",
+    "axial_attention",
+    "bigbird_attention",
+    "dilated_attention",
+    "fixed_attention",
+    "local_1d_attention",
+    "local_2d_attention",
+    "pattern_attention",
+    "strided_attention",
 )
 
 OPTIONS = {

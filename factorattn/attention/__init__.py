@@ -1,9 +1,9 @@
 """Attention mechanisms, a folder per family. Every public name is a mechanism; together they are the catalogue."""
 
-import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
+from factorattn import catalogue
 from factorattn.attention import (
     alignment,
     exact,
@@ -49,11 +49,7 @@ def find(name: str) -> Callable:
     ------
     ValueError
         If there is none; the message offers the nearest names.
+    TypeError
+        If `name` is not a string.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    for candidate in (name, f"{name}_attention"):
-        if candidate in CATALOGUE:
-            return CATALOGUE[candidate]
-    near = difflib.get_close_matches(name, CATALOGUE, n=3, cutoff=0.4) or list(CATALOGUE)
-    raise ValueError(f"mechanism must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")
+    return catalogue.find(CATALOGUE, name, kind="mechanism", suffix="_attention")

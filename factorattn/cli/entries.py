@@ -17,6 +17,7 @@ KINDS: Mapping[str, Mapping[str, Callable]] = {
     "distribution": DISTRIBUTIONS,
     "position": POSITIONS,
 }
+SUFFIXES = {"mechanism": "_attention", "position": "_relative"}  # what may be left out at the end of a name
 
 
 def mechanism(name: str) -> Callable:
@@ -28,7 +29,7 @@ def mechanism(name: str) -> Callable:
 
 
 def entry(name: str) -> Callable:
-    """An entry of any kind: "window", "window_attention", "sparsemax", "score.general"."""
+    """An entry of any kind: "window", "window_attention", "sparsemax", "shaw", "score.general"."""
     found = namesakes(name)
     if not found:
         raise BadInput(f"mechanism must be in the catalogue, got {name!r}; {_near(name, KINDS)}")
@@ -40,7 +41,7 @@ def namesakes(name: str) -> dict[str, Callable]:
     kind, _, bare = name.rpartition(".")
     found = {}
     for own, entries in KINDS.items():
-        for candidate in (bare, f"{bare}_attention") if own == "mechanism" else (bare,):
+        for candidate in (bare, bare + SUFFIXES[own]) if own in SUFFIXES else (bare,):
             if candidate in entries and kind in ("", own):
                 found[candidate if own == "mechanism" else f"{own}.{candidate}"] = entries[candidate]
     return found
@@ -48,6 +49,7 @@ def namesakes(name: str) -> dict[str, Callable]:
 
 def _near(name: str, kinds: Mapping[str, Mapping[str, Callable]]) -> str:
     known = {full: full for entries in kinds.values() for full in entries}
-    known |= {full.removesuffix("_attention"): full for full in CATALOGUE}
+    for own, suffix in reversed(SUFFIXES.items()):  # mechanisms last, so that a short name of both is theirs
+        known |= {full.removesuffix(suffix): full for full in kinds.get(own, ())}
     near = dict.fromkeys(known[word] for word in get_close_matches(name.lower(), known))
     return f"did you mean {' or '.join(near)}?" if near else "`factorattn list` shows all"

@@ -24,7 +24,7 @@ def print_list() -> None:
     others = [(kind, f) for kind, entries in KINDS.items() if kind != "mechanism" for f in entries.values()]
     put(terminal(), Text(""))
     rows = [(kind, f.__name__, _record(f).time, equation(f)) for kind, f in others]
-    _print(OTHERS, rows, [f.__name__ for _, f in others], "name", ("time", "equation"))
+    _print(OTHERS, rows, [f.__name__ for _, f in others], "name", ("equation", "time"))
     counts = ", ".join(f"{len(entries)} {kind}s" for kind, entries in KINDS.items())
     put(terminal(), Text(f"\n{counts}; `factorattn show NAME` tells everything of one"))
 

@@ -23,6 +23,7 @@ __all__ = ["NotPolynomial", "Polynomial", "memory_polynomial", "prime_sizes", "t
 PRIMES = (103, 107, 109, 113, 127, 131, 137, 139, 149, 151)
 OTHER_PRIMES = (173, 179, 181, 191, 193, 197, 199, 211, 223, 229)  # to hold the polynomial against
 LENGTHS = ("n", "m")
+SIDES = ("x", "y")  # of a grid: a length each
 TILE = max(CHUNK, COLS, ROWS)  # all three are powers of two
 _LARGEST_CONSTANT = 101  # prime factors of a coefficient lie below, primes of sizes above
 
@@ -72,7 +73,13 @@ def prime_sizes(f: Callable, primes: Sequence[int] = PRIMES, large: str | None =
     own = _own_primes(f, primes)
     sizes = {x: prime * (64 if x == large else 1) for x, prime in own.items()}
     unit = TILE * sizes.get("w", 1) * sizes.get("b", 1)  # tiles, windows and blocks fit a whole number of times
-    return {x: size * (unit if x in LENGTHS else 1) for x, size in sizes.items()}
+    return {x: size * (unit if x in lengths_of(f) else 1) for x, size in sizes.items()}
+
+
+def lengths_of(f: Callable) -> set[str]:
+    """The letters of the contract of `f` that tiles and blocks cut: lengths, and the two sides of a grid."""
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}  # type: ignore[attr-defined]
+    return letters & {*LENGTHS, *(SIDES if letters >= set(SIDES) else ())}
 
 
 def _own_primes(f: Callable, primes: Sequence[int]) -> dict[str, int]:
@@ -144,11 +151,13 @@ def _polynomial(
     pair: tuple[str, str] | None,
 ) -> Polynomial:
     primes, sizes, total = _own_primes(f, PRIMES), prime_sizes(f, PRIMES, large), Polynomial()
+    lengths = lengths_of(f)
+    order = sorted(sizes, key=lambda x: x not in lengths)  # the lengths first: they contain other primes
 
     def split(count: Fraction) -> tuple[Monomial, Fraction]:
         """The monomial in a count, and what is left."""
         monomial = []
-        for letter in sorted(sizes, key=lambda x: x not in LENGTHS):  # the lengths first: they contain other primes
+        for letter in order:
             power = 0
             while count.numerator % primes[letter] == 0:
                 count, power = count / sizes[letter], power + 1

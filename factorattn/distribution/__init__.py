@@ -1,9 +1,9 @@
 """From scores to weights: p(a), along the last axis. `DISTRIBUTIONS` holds them by name."""
 
-import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
+from factorattn import catalogue
 from factorattn.distribution.deattention import deattention
 from factorattn.distribution.entmax import entmax
 from factorattn.distribution.entmax_gradient import entmax_alpha_gradient
@@ -46,10 +46,7 @@ def find(name: str) -> Callable:
     ------
     ValueError
         If there is none; the message offers the nearest names.
+    TypeError
+        If `name` is not a string.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    if name not in DISTRIBUTIONS:
-        near = difflib.get_close_matches(name, DISTRIBUTIONS, n=3, cutoff=0.4) or list(DISTRIBUTIONS)
-        raise ValueError(f"distribution must be one of the library's, got {name!r}; did you mean {' or '.join(near)}?")
-    return DISTRIBUTIONS[name]
+    return catalogue.find(DISTRIBUTIONS, name, kind="distribution")

@@ -10,6 +10,7 @@ from typing import Any
 
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.elementwise import sigmoid
 
 __all__ = ["GATES", "deattention", "gated", "seen_sum"]
 
@@ -63,10 +64,8 @@ def seen_sum(a: Any, b: Any, *, xp: Any) -> tuple[Any, Any]:
 def gated(a: Any, b: Any, mean: Any | None, *, xp: Any) -> Any:
     """The weights (..., n, m): tanh(a) times 2 sigmoid(b), or sigmoid(b - mean) where there is a mean."""
     seen = a != -xp.inf
-    x = b if mean is None else b - mean
-    small = xp.exp(-xp.abs(x))  # never overflows
-    gate = xp.where(x < 0, small, 1.0) / (1.0 + small)
-    return xp.where(seen, xp.tanh(a) * (2.0 * gate if mean is None else gate), 0.0)
+    gate = 2.0 * sigmoid(b, xp=xp) if mean is None else sigmoid(b - mean, xp=xp)
+    return xp.where(seen, xp.tanh(a) * gate, 0.0)
 
 
 GATES = {"scale": False, "centre": True}

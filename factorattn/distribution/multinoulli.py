@@ -27,14 +27,15 @@ def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
     a : array, shape (..., m)
         Scores; -inf where a key is not seen.
     uniform : array that broadcasts to the batch axes (...), optional
-        Numbers in [0, 1), one a row. Drawn if left out. What lies outside draws the first or the last key.
+        Numbers in [0, 1), one a row. Drawn if left out. What lies outside is brought to the nearer end: it draws the
+        first or the last key that has weight. NaN gives a row of NaN.
     rng : int, numpy.random.Generator or None
         Source of randomness where `uniform` is left out (SPEC 7).
 
     Returns
     -------
     p : array, shape (..., m), result dtype of the inputs
-        A single 1, never on a key of weight zero; zeros in a row of -inf.
+        A single 1, never on a key of weight zero; zeros in a row of -inf, whatever `uniform` is there.
 
     Raises
     ------
@@ -58,10 +59,14 @@ def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
 
 
 def draw(a: Any, uniform: Any, *, xp: Any) -> tuple[Any, Any]:
-    """The index (..., 1) of a key drawn for each row, and its weight: 0 if none is seen, NaN if a score is NaN."""
+    """The index (..., 1) of a key drawn for each row, and its weight.
+
+    The weight is 0 if no key is seen, NaN if a score or the number is NaN, and 1 in all other rows.
+    """
+    uniform = uniform[..., None]  # (..., 1)
     weights, _ = softmax_weights(capped(a, xp=xp), xp=xp)
     reached = xp.cumulative_sum(weights, axis=-1)  # (..., m)
     total = reached[..., -1:]
-    passed = (reached <= xp.maximum(uniform[..., None], 0.0) * total) & (reached < total)
+    passed = (reached <= xp.maximum(uniform, 0.0) * total) & (reached < total)
     index = xp.sum(xp.astype(passed, xp.int64), axis=-1, keepdims=True)
-    return index, xp.where(total > 0, 1.0, total)
+    return index, xp.where(total > 0, xp.where(xp.isnan(uniform), uniform, 1.0), total)

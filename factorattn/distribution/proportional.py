@@ -27,19 +27,25 @@ def proportional(a: Any) -> Any:
     Returns
     -------
     p : array, shape (..., m), dtype of `a`
-        Sums to one; zeros in a row of zeros or -inf.
+        Sums to one; zeros in a row of zeros or -inf. Scores of +inf share the weight.
 
     Notes
     -----
-    Negative scores are taken as they are. The sum of a row may then be near zero, and its weights large.
+    Negative scores are taken as they are. The sum of a row may then be near zero, and its weights large. Scores are
+    divided by the largest of their row first, so that no sum overflows or vanishes.
 
     References
     ----------
     Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020,
     section 3. arXiv:2006.16236
     """
-    xp, _ = check(INPUTS, a=a)
+    xp, size = check(INPUTS, a=a)
+    if size["m"] == 0:
+        return a
     dtype, (a,) = working_precision(a, xp=xp)
     a = xp.where(a == -xp.inf, 0.0, a)
+    top = xp.max(xp.abs(a), axis=-1, keepdims=True)  # (..., 1)
+    a = xp.where(top == xp.inf, xp.astype(a == xp.inf, a.dtype), a)
+    a = a / xp.where((top == 0) | (top == xp.inf), 1.0, top)
     total = xp.sum(a, axis=-1, keepdims=True)  # (..., 1)
     return xp.astype(a / xp.where(total == 0, 1.0, total), dtype, copy=False)

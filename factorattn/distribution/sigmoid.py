@@ -9,6 +9,7 @@ from typing import Any
 
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
+from factorattn.primitives import elementwise
 from factorattn.scalars import real
 
 __all__ = ["sigmoid"]
@@ -38,6 +39,4 @@ def sigmoid(a: Any, *, bias: float = 0.0) -> Any:
     """
     xp, _ = check(INPUTS, a=a)
     dtype, (a,) = working_precision(a, xp=xp)
-    a = a + real(bias=bias)
-    small = xp.exp(-xp.abs(a))  # never overflows
-    return xp.astype(xp.where(a < 0, small, 1.0) / (1.0 + small), dtype, copy=False)
+    return xp.astype(elementwise.sigmoid(a + real(bias=bias), xp=xp), dtype, copy=False)

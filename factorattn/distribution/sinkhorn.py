@@ -10,6 +10,7 @@ from typing import Any
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
 from factorattn.distribution.rows import capped
+from factorattn.primitives.elementwise import log_sum_exp
 from factorattn.primitives.pairs import finite_top
 from factorattn.scalars import whole
 
@@ -60,12 +61,5 @@ def sinkhorn(a: Any, *, rounds: int = 3) -> Any:
     dtype, (a,) = working_precision(a, xp=xp)
     a = capped(a, xp=xp)
     for t in range(whole(rounds=rounds)):
-        a = a - _log_sum(a, -1 if t % 2 == 0 else -2, xp=xp)
+        a = a - finite_top(log_sum_exp(a, axis=-1 if t % 2 == 0 else -2, xp=xp), xp=xp)
     return xp.astype(xp.exp(a), dtype, copy=False)
-
-
-def _log_sum(a, axis, *, xp):
-    """The logarithm of the sum of exponentials along an axis, which is kept; 0 where there is nothing to sum."""
-    top = finite_top(xp.max(a, axis=axis, keepdims=True), xp=xp)
-    total = xp.sum(xp.exp(a - top), axis=axis, keepdims=True)
-    return top + xp.log(xp.where(total == 0, 1.0, total))

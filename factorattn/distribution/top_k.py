@@ -10,6 +10,7 @@ from typing import Any
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
 from factorattn.distribution.rows import capped
+from factorattn.primitives.gather import are_leaders
 from factorattn.primitives.pairs import softmax_weights
 
 __all__ = ["top_k"]
@@ -46,13 +47,5 @@ def top_k(a: Any, *, k: int) -> Any:
     dtype, (a,) = working_precision(a, xp=xp)
     a = capped(a, xp=xp)
     if size["t"] < size["m"]:
-        a = xp.where(_largest(a, size["t"], xp=xp) | xp.isnan(a), a, -xp.inf)
+        a = xp.where(are_leaders(a, size["t"], xp=xp) | xp.isnan(a), a, -xp.inf)
     return xp.astype(softmax_weights(a, xp=xp)[0], dtype, copy=False)
-
-
-def _largest(a, k, *, xp):
-    """Which scores (..., m) are the k largest of their row."""
-    last = xp.sort(a, axis=-1, descending=True)[..., k - 1 : k]  # (..., 1)
-    above, level = a > last, a == last
-    left = k - xp.sum(xp.astype(above, xp.int64), axis=-1, keepdims=True)  # (..., 1): places for those that tie
-    return above | (level & (xp.cumulative_sum(xp.astype(level, xp.int64), axis=-1) <= left))

@@ -8,10 +8,10 @@ Sizes are arguments; what is made of sizes alone takes ``like=``, an array whose
 Query i stands beside key ``i + offset``, and offset is by default m - n.
 """
 
-import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
+from factorattn import catalogue
 from factorattn.position.alibi import alibi, alibi_slopes
 from factorattn.position.axial import axial
 from factorattn.position.convolutional import convolutional
@@ -55,11 +55,7 @@ def find(name: str) -> Callable:
     ------
     ValueError
         If there is none; the message offers the nearest names.
+    TypeError
+        If `name` is not a string.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    for candidate in (name, f"{name}_relative"):
-        if candidate in POSITIONS:
-            return POSITIONS[candidate]
-    near = difflib.get_close_matches(name, POSITIONS, n=3, cutoff=0.4) or list(POSITIONS)
-    raise ValueError(f"position must be one of this package, got {name!r}; did you mean {' or '.join(near)}?")
+    return catalogue.find(POSITIONS, name, kind="position", suffix="_relative")

@@ -9,6 +9,7 @@ from typing import Any
 
 from factorattn.catalogue import Position
 from factorattn.contract import check, working_precision
+from factorattn.primitives.elementwise import sigmoid
 from factorattn.scalars import flag
 
 __all__ = ["convolutional"]
@@ -69,8 +70,7 @@ def convolutional(
     h = x + e  # (..., n, c)
     windows = _windows(h, taps, taps - 1 if causal else taps // 2, xp=xp)  # (..., n, w c)
     a, b = (_mapped(windows, w, bias, xp=xp) for w, bias in ((w_a, b_a), (w_b, b_b)))  # (..., n, c)
-    gate = 0.5 + 0.5 * xp.tanh(0.5 * b)  # the sigmoid, without exponentials that overflow
-    return xp.astype(a * gate + h, dtype, copy=False)
+    return xp.astype(a * sigmoid(b, xp=xp) + h, dtype, copy=False)
 
 
 def _windows(h, taps, before, *, xp):

@@ -9,7 +9,7 @@ from typing import Any
 
 from factorattn.catalogue import Position
 from factorattn.contract import check, choose, working_precision
-from factorattn.position.options import logit_scale
+from factorattn.position.options import beside, logit_scale
 from factorattn.position.skew import gather, skew
 
 __all__ = ["music_relative"]
@@ -18,17 +18,20 @@ INPUTS = "q: ... n d, e: ... m d"
 
 
 @Position(inputs=INPUTS, output="n m", time="n*m*d", memory="n*m", paper="huang2018")
-def music_relative(q: Any, e: Any, *, scale: float | None = None, form: str = "skew") -> Any:
+def music_relative(q: Any, e: Any, *, scale: float | None = None, offset: int | None = None, form: str = "skew") -> Any:
     """What queries say to the distances of the keys behind them: pass it as ``bias=``, with ``causal=True``.
 
     Parameters
     ----------
     q : array, shape (..., n, d)
-        Queries: the last n of m positions.
+        Queries, by default the last n of m positions.
     e : array, shape (..., m, d)
         A vector for each distance j - i, in the paper's order: from -(m - 1) in the first row to 0 in the last.
     scale : float, optional
         Factor of q . e, the same that attention has for q . k; by default 1 / sqrt(d).
+    offset : int, optional
+        The key that stands beside query 0, by default m - n: the last query beside the last key. Not beyond that, since
+        the distances there have no vector.
     form : {"skew", "explicit"}
         Equal to rounding. "explicit" is the definition, and picks every entry by its index.
 
@@ -40,7 +43,7 @@ def music_relative(q: Any, e: Any, *, scale: float | None = None, form: str = "s
     Raises
     ------
     ValueError
-        If shapes disagree, or `form` is unknown.
+        If shapes disagree, `offset` is above m - n, or `form` is unknown.
     TypeError
         If inputs are not floating arrays of one library.
 
@@ -49,10 +52,14 @@ def music_relative(q: Any, e: Any, *, scale: float | None = None, form: str = "s
     Huang et al., "Music Transformer: Generating Music with Long-Term Structure", 2018, section 3.4. arXiv:1809.04281
     """
     xp, size = check(INPUTS, q=q, e=e)
-    spread = choose(FORMS, form=form)
+    spread, n, m = choose(FORMS, form=form), size["n"], size["m"]
+    offset = beside(offset, n, m)
+    if offset > m - n:
+        raise ValueError(f"offset must be at most m - n = {m - n}, where e has its farthest vector, got {offset}")
     dtype, (q, e) = working_precision(q, e, xp=xp)
-    products = (q * logit_scale(scale, size["d"])) @ e.mT  # (..., n, m), by distance
-    return xp.astype(spread(products, size["m"], xp=xp), dtype, copy=False)
+    e = e[..., m - n - offset :, :]  # (..., n + offset, d): the distances that occur
+    products = (q * logit_scale(scale, size["d"])) @ e.mT  # (..., n, n + offset), by distance
+    return xp.astype(spread(products, m, xp=xp), dtype, copy=False)
 
 
 FORMS = {"explicit": gather, "skew": skew}

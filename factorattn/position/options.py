@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from array_api_compat import array_namespace, is_array_api_obj
+
 from factorattn.contract import check
 from factorattn.scalars import real, whole
 
-__all__ = ["beside", "distances", "kind_of", "length", "logit_scale", "places"]
+__all__ = ["beside", "distances", "in_float64", "kind_of", "length", "logit_scale", "places"]
 
 
 def length(name: str, value: Any) -> int:
@@ -24,6 +26,17 @@ def kind_of(like: Any) -> tuple[Any, Any, Any, Any]:
 def places(n: int, offset: int, *, device: Any, xp: Any) -> Any:
     """The positions offset, offset + 1, ... of n rows, in float64: angles of far positions need all its digits."""
     return xp.astype(xp.arange(offset, offset + n, dtype=xp.int64, device=device), xp.float64)
+
+
+def in_float64(**argument: Any) -> Any:
+    """An array of places, integral or floating, in float64; TypeError for other dtypes. What is no array stays."""
+    ((name, value),) = argument.items()
+    if not is_array_api_obj(value):
+        return value
+    xp = array_namespace(value)
+    if not xp.isdtype(value.dtype, ("integral", "real floating")):
+        raise TypeError(f"{name} must have an integral or real floating dtype, got {value.dtype}")
+    return xp.astype(value, xp.float64, copy=False)
 
 
 def beside(offset: int | None, n: int, m: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from factorattn.catalogue import Position
 from factorattn.contract import check, choose, working_precision
-from factorattn.position.options import places
+from factorattn.position.options import in_float64, places
 from factorattn.scalars import positive, whole
 
 __all__ = ["rotary"]
@@ -34,7 +34,8 @@ def rotary(
     x : array, shape (..., n, d)
         Queries or keys.
     positions : array, shape (..., n), optional
-        Of the rows, where they are not consecutive (packed or padded sequences). Give heads an axis of size 1.
+        Of the rows, where they are not consecutive (packed or padded sequences): integers, or real numbers. Give heads
+        an axis of size 1.
     offset : int
         Position of the first row, where `positions` is left out. For the queries of a decoder this is m - n.
     base : float
@@ -55,7 +56,7 @@ def rotary(
         If shapes disagree, `size` is odd or above d, `base` is not positive, both `positions` and `offset` are given,
         or `layout` is unknown.
     TypeError
-        If inputs are not floating arrays of one library.
+        If inputs are not arrays of one library, `x` a floating one.
 
     Notes
     -----
@@ -65,7 +66,8 @@ def rotary(
     ----------
     Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021, section 3.2. arXiv:2104.09864
     """
-    xp, found = check(INPUTS, x=x, positions=positions)
+    p = in_float64(positions=positions)  # (..., n): float16 would not hold the position 2049
+    xp, found = check(INPUTS, x=x, positions=p)
     pairs_of, base = choose(LAYOUTS, layout=layout), positive(base=base)
     d = found["d"]
     turning = d // 2 * 2 if size is None else whole(size=size)
@@ -73,10 +75,8 @@ def rotary(
         raise ValueError(f"size must be an even number in 0 .. {d}, got {size!r}")
     if positions is not None and whole(offset=offset) != 0:
         raise ValueError("offset must be 0 where positions are given: they say it all")
-    if positions is None:
+    if p is None:
         p = places(found["n"], whole(offset=offset), device=x.device, xp=xp)  # (n,)
-    else:
-        p = xp.astype(positions, xp.float64, copy=False)  # (..., n)
     dtype, (x,) = working_precision(x, xp=xp)
     partner, rates = pairs_of(turning, d, base)
     angles = p[..., None] * xp.asarray(rates, dtype=xp.float64, device=x.device)  # (..., n, d)

@@ -11,20 +11,24 @@ __all__ = ["gather", "skew"]
 
 
 def skew(x: Any, m: int, *, xp: Any) -> Any:
-    """The first m columns of that, for x (..., n, l) with m up to l."""
+    """The first m columns of that, for x (..., n, l)."""
     *batch, n, l = x.shape
-    pad = xp.zeros((*batch, n, 1), dtype=x.dtype, device=x.device)
-    flat = xp.reshape(xp.concat([pad, x], axis=-1), (*batch, n * (l + 1)))  # (..., n (l + 1))
-    out = xp.reshape(flat[..., n:], (*batch, n, l))[..., :m]  # (..., n, m)
+    wide = max(l, m)
+    before, behind = (xp.zeros((*batch, n, more), dtype=x.dtype, device=x.device) for more in (1, wide - l))
+    parts = [before, x, behind] if wide > l else [before, x]
+    flat = xp.reshape(xp.concat(parts, axis=-1), (*batch, n * (wide + 1)))  # (..., n (wide + 1))
+    out = xp.reshape(flat[..., n:], (*batch, n, wide))[..., :m]  # (..., n, m)
     return out if l >= n + m - 1 else xp.where(_place(n, m, x.device, xp) < l, out, 0.0)
 
 
 def gather(x: Any, m: int, *, xp: Any) -> Any:
     """The same, entry by entry: the definition."""
     *batch, n, l = x.shape
+    if l == 0:
+        return xp.zeros((*batch, n, m), dtype=x.dtype, device=x.device)
     place = _place(n, m, x.device, xp)  # (n, m)
     i = xp.arange(n, dtype=xp.int64, device=x.device)[:, None]
-    inside = xp.reshape(i * l + xp.clip(place, 0, max(l - 1, 0)), (-1,))  # (n m,)
+    inside = xp.reshape(i * l + xp.clip(place, 0, l - 1), (-1,))  # (n m,)
     out = xp.reshape(xp.take(xp.reshape(x, (*batch, n * l)), inside, axis=-1), (*batch, n, m))
     return xp.where(place < l, out, 0.0)
 

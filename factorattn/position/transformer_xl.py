@@ -10,14 +10,14 @@ from typing import Any
 
 from factorattn.catalogue import Position
 from factorattn.contract import check, choose, working_precision
-from factorattn.position.options import distances, logit_scale
+from factorattn.position.options import beside, distances, logit_scale
 from factorattn.position.sinusoidal import sinusoidal
 from factorattn.position.skew import gather, skew
 from factorattn.scalars import flag
 
 __all__ = ["transformer_xl_relative"]
 
-INPUTS = "q: ... n d, k: ... m d, w_kr: ... d c, u: ... d, v: ... d"
+INPUTS = "q: ... n d, k: ... m d, w_kr: ... d c, u?: ... d, v?: ... d"
 
 
 @Position(inputs=INPUTS, output="n m", time="n*m*d + m*c*d", memory="n*m + m*c + m*d", paper="dai2019")
@@ -25,12 +25,13 @@ def transformer_xl_relative(
     q: Any,
     k: Any,
     w_kr: Any,
-    u: Any,
-    v: Any,
+    u: Any | None = None,
+    v: Any | None = None,
     *,
     bidirectional: bool = False,
     base: float = 10000.0,
     scale: float | None = None,
+    offset: int | None = None,
     form: str = "skew",
 ) -> Any:
     """What queries, and all of them alike, say to distances and keys: pass it as ``bias=``.
@@ -38,19 +39,21 @@ def transformer_xl_relative(
     Parameters
     ----------
     q : array, shape (..., n, d)
-        Queries: the last n of m positions. The keys before them are the memory of earlier segments.
+        Queries, by default the last n of m positions. The keys before them are the memory of earlier segments.
     k : array, shape (..., m, d)
         Keys.
     w_kr : array, shape (..., d, c)
         W_k,R: from the encoding of a distance, of size c, to a key. Heads are a leading axis.
-    u, v : array, shape (..., d)
-        The query that stands for content, and the one that stands for position.
+    u, v : array, shape (..., d), optional
+        What every query asks of keys, and what of positions: terms (c) and (d), none where they are left out.
     bidirectional : bool
         Also for keys ahead of the query, at distances below zero, as XLNet does. The paper's model is causal.
     base : float
         Of the sinusoidal encoding.
     scale : float, optional
         Factor of all terms, the same that attention has for q . k; by default 1 / sqrt(d).
+    offset : int, optional
+        The key that stands beside query 0, by default m - n: the last query beside the last key.
     form : {"skew", "explicit"}
         Equal to rounding: the skew is the paper's shift trick, "explicit" picks every entry by its distance.
 
@@ -78,17 +81,20 @@ def transformer_xl_relative(
     """
     xp, size = check(INPUTS, q=q, k=k, w_kr=w_kr, u=u, v=v)
     spread, n, m = choose(FORMS, form=form), size["n"], size["m"]
-    ahead = max(n - 1, 0) if flag(bidirectional=bidirectional) else 0  # how many distances below zero
-    scale = logit_scale(scale, size["d"])
-    dtype, (q, k, w_kr, u, v) = working_precision(q, k, w_kr, u, v, xp=xp)
-    # Row t of the encoding is that of distance t - ahead; the last column of the products is the least distance.
-    r = xp.flip(sinusoidal(m + ahead, size["c"], like=q, offset=-ahead, base=base, layout="halves"), axis=0)
-    keys = r @ w_kr.mT  # (..., m + ahead, d)
-    products = (scale * (q + v[..., None, :])) @ keys.mT  # (..., n, m + ahead): (b) + (d) by distance
-    content = k @ (scale * u)[..., None]  # (..., m, 1): (c)
-    bias = spread(products, m, xp=xp) + content.mT  # (..., n, m)
+    offset, scale = beside(offset, n, m), logit_scale(scale, size["d"])
+    given = [q, k, w_kr, *(x for x in (u, v) if x is not None)]
+    dtype, (q, k, w_kr, *learned) = working_precision(*given, xp=xp)
+    # Distances n - 1 + offset, ... down to that of the first query and the last key, or to 0.
+    every = max(n + m - 1, m)
+    count = every if flag(bidirectional=bidirectional) else min(max(n + offset, 0), every)
+    r = xp.flip(sinusoidal(count, size["c"], like=q, offset=n + offset - count, base=base, layout="halves"), axis=0)
+    placed = q if v is None else q + learned[-1][..., None, :]
+    products = (scale * placed) @ (r @ w_kr.mT).mT  # (..., n, count): (b) + (d) by distance
+    bias = spread(products, m, xp=xp)  # (..., n, m)
+    if u is not None:
+        bias = bias + (k @ (scale * learned[0])[..., None]).mT  # (c)
     if not bidirectional:
-        bias = xp.where(distances(n, m, m - n, device=q.device, xp=xp) <= 0, bias, 0.0)
+        bias = xp.where(distances(n, m, offset, device=q.device, xp=xp) <= 0, bias, 0.0)
     return xp.astype(bias, dtype, copy=False)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from factorattn.primitives.pairs import weigh
 
-__all__ = ["add_rows", "leaders", "take_pairs", "take_rows"]
+__all__ = ["add_rows", "are_leaders", "leaders", "take_pairs", "take_rows"]
 
 
 def take_rows(x: Any, index: Any, *, xp: Any) -> Any:
@@ -52,16 +52,21 @@ def leaders(score: Any, count: int, *, xp: Any) -> tuple[Any, Any]:
     """
     *batch, n = score.shape
     members = math.prod(batch)
-    low = xp.where(xp.isnan(score), xp.inf, -score)  # (..., n)
-    limit = xp.sort(low, axis=-1, stable=False)[..., count - 1 : count]  # values alone: faster than an order
-    below, level = low < limit, low == limit
-    room = count - xp.sum(xp.astype(below, xp.int64), axis=-1, keepdims=True)  # (..., 1)
-    is_leader = below | (level & (xp.cumulative_sum(xp.astype(level, xp.int64), axis=-1) <= room))
+    is_leader = are_leaders(score, count, xp=xp)
     number = xp.reshape(xp.cumulative_sum(xp.astype(is_leader, xp.int64), axis=-1), (members, n))
     row = xp.arange(members, dtype=xp.int64, device=score.device)[:, None]
     wanted = xp.arange(1, count + 1, dtype=xp.int64, device=score.device)[None, :] + row * count  # (members, count)
     found = _search(number + row * count, wanted, "left", xp=xp) - row * n
     return xp.reshape(found, (*batch, count)), is_leader
+
+
+def are_leaders(score: Any, count: int, *, xp: Any) -> Any:
+    """Which entries of score (..., n) are the `count` largest, as `leaders` has it: booleans (..., n)."""
+    low = xp.where(xp.isnan(score), xp.inf, -score)  # (..., n)
+    limit = xp.sort(low, axis=-1, stable=False)[..., count - 1 : count]  # values alone: faster than an order
+    below, level = low < limit, low == limit
+    room = count - xp.sum(xp.astype(below, xp.int64), axis=-1, keepdims=True)  # (..., 1): places for those that tie
+    return below | (level & (xp.cumulative_sum(xp.astype(level, xp.int64), axis=-1) <= room))
 
 
 def add_rows(x: Any, place: Any, places: int, *, most: int, xp: Any) -> Any:

@@ -17,7 +17,7 @@ from factorattn.primitives.dispatch import primitive
 from factorattn.primitives.pairs import Band, band_seen, finite_top, masked_logits, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["absorb", "batch_of", "clipped", "empty", "finish", "seen_pairs", "softmax_attend", "visible"]
+__all__ = ["absorb", "batch_of", "clipped", "empty", "finish", "seen_pairs", "softmax_attend", "tile_of", "visible"]
 
 ROWS, COLS = 256, 1024  # queries and keys a tile: a megabyte of float32 logits
 
@@ -75,9 +75,9 @@ def softmax_attend(
                 k[..., cols, :],
                 v[..., cols, :],
                 softcap=softcap,
-                bias=_part(bias, rows, cols),
+                bias=tile_of(bias, rows, cols),
                 seen=seen_pairs(
-                    _part(mask, rows, cols), rows, cols, band if cut else (None, None), xp=xp, device=q.device
+                    tile_of(mask, rows, cols), rows, cols, band if cut else (None, None), xp=xp, device=q.device
                 ),
                 xp=xp,
             ), None
@@ -156,7 +156,7 @@ def seen_pairs(mask: Any | None, rows: slice, cols: slice, band: Band, *, xp: An
     return inside if mask is None else inside & mask
 
 
-def _part(table: Any | None, rows: slice, cols: slice) -> Any | None:
+def tile_of(table: Any | None, rows: slice, cols: slice) -> Any | None:
     """The rows and columns of an array that broadcasts to (..., n, m)."""
     if table is None:
         return None

@@ -1,9 +1,9 @@
 """Alignment functions a(q, k): how well a key answers a query. `SCORES` holds them by name."""
 
-import difflib
 from collections.abc import Callable
 from types import MappingProxyType
 
+from factorattn import catalogue
 from factorattn.score.activated_general import activated_general
 from factorattn.score.additive import additive
 from factorattn.score.biased_general import biased_general
@@ -52,10 +52,7 @@ def find(name: str) -> Callable:
     ------
     ValueError
         If there is none; the message offers the nearest names.
+    TypeError
+        If `name` is not a string.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    if name not in SCORES:
-        near = difflib.get_close_matches(name, SCORES, n=3, cutoff=0.4) or list(SCORES)
-        raise ValueError(f"score must be one of the library's, got {name!r}; did you mean {' or '.join(near)}?")
-    return SCORES[name]
+    return catalogue.find(SCORES, name, kind="score")

@@ -10,6 +10,7 @@ from typing import Any
 
 from factorattn.catalogue import Score
 from factorattn.contract import check, working_precision
+from factorattn.primitives.elementwise import unit_rows
 from factorattn.scalars import real
 
 __all__ = ["cosine"]
@@ -46,19 +47,9 @@ def cosine(q: Any, k: Any, beta: Any | None = None) -> Any:
     number = isinstance(beta, Real)
     xp, _ = check(INPUTS, q=q, k=k, beta=None if number else beta)
     dtype, (q, k, *strength) = working_precision(*((q, k) if beta is None or number else (q, k, beta)), xp=xp)
-    q, k = (_direction(x, xp=xp) for x in (q, k))
+    q, k = (unit_rows(x, xp=xp) for x in (q, k))
     if number:
         q = q * real(beta=beta)
     for array in strength:
         q = q * array[..., None]
     return xp.astype(q @ k.mT, dtype, copy=False)
-
-
-def _direction(x, *, xp):
-    """Rows of length one; zero rows stay."""
-    if x.shape[-1] == 0:
-        return x
-    top = xp.max(xp.abs(x), axis=-1, keepdims=True)  # (..., n, 1)
-    x = x / xp.where(top == 0, 1.0, top)
-    square = xp.sum(x * x, axis=-1, keepdims=True)
-    return x / xp.sqrt(xp.where(square == 0, 1.0, square))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.contract import choose
+from factorattn.primitives.elementwise import elu_plus_one, sigmoid
 from factorattn.primitives.tiles import scan_tiles
 
 __all__ = ["ACTIVATIONS", "FEATURE_MAPS", "activation_of", "distances", "features_of", "hidden_scores", "weigh_units"]
@@ -21,20 +22,15 @@ HIDDEN_ROWS = 8  # queries a tile where every pair has a vector
 PAIR_ROWS = 128  # where every pair has a number: the tile stays in a cache while features are added
 
 
-def _sigmoid(x: Any, *, xp: Any) -> Any:
-    small = xp.exp(-xp.abs(x))  # never overflows
-    return xp.where(x < 0, small, 1.0) / (1.0 + small)
-
-
 ACTIVATIONS: dict[str, Callable] = {
     "tanh": lambda x, *, xp: xp.tanh(x),
     "relu": lambda x, *, xp: xp.maximum(x, 0.0),
-    "sigmoid": _sigmoid,
+    "sigmoid": sigmoid,
     "identity": lambda x, *, xp: x,
 }
 FEATURE_MAPS: dict[str, Callable] = {
     "identity": lambda x, *, xp: x,
-    "elu_plus_one": lambda x, *, xp: xp.where(x > 0, x + 1, xp.exp(xp.minimum(x, 0.0))),
+    "elu_plus_one": elu_plus_one,
     "relu": ACTIVATIONS["relu"],
     "exp": lambda x, *, xp: xp.exp(x),
 }

@@ -18,7 +18,7 @@ INPUTS = "q: ... n d, k: ... m d"
 
 
 @Score(inputs=INPUTS, time="n*m*d", memory="n*m", paper="kim2021lipschitz")
-def euclidean(q: Any, k: Any, *, scale: float = 1.0) -> Any:
+def euclidean(q: Any, k: Any, *, scale: float | None = None) -> Any:
     """Squared distance of query and key, negative.
 
     Parameters
@@ -26,8 +26,9 @@ def euclidean(q: Any, k: Any, *, scale: float = 1.0) -> Any:
     q : array, shape (..., n, d)
     k : array, shape (..., m, d)
         Queries and keys; batch axes broadcast.
-    scale : float
-        Positive factor. The paper divides by the square root of the width of a head.
+    scale : float, optional
+        Positive factor of the squared distance; by default 1. (The paper divides by the square root of the width of a
+        head.)
 
     Returns
     -------
@@ -43,6 +44,6 @@ def euclidean(q: Any, k: Any, *, scale: float = 1.0) -> Any:
     Kim, Papamakarios and Mnih, "The Lipschitz Constant of Self-Attention", 2021. arXiv:2006.04710
     """
     xp, _ = check(INPUTS, q=q, k=k)
-    scale = positive(scale=scale)
+    scale = 1.0 if scale is None else positive(scale=scale)
     dtype, (q, k) = working_precision(q, k, xp=xp)
     return xp.astype(distances(q, k, power=2, xp=xp) * -scale, dtype, copy=False)

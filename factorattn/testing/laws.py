@@ -25,7 +25,7 @@ def form_equals_definition(case: Case) -> bool:
 
 def future_is_unseen(case: Case) -> bool:
     """A causal output does not move when later inputs do, not even to NaN."""
-    if not case.causal:
+    if not case.causal or case.output_axis("n") is None:
         return False
     inputs, cut, cuts = case.inputs(), *_cuts(case)
     before = _until(case, case.run(inputs), cut)
@@ -42,7 +42,7 @@ def future_is_unseen(case: Case) -> bool:
 
 def prefix_of_output_is_output_of_prefix(case: Case) -> bool:
     """A causal mechanism can be run on a stream, unless the future takes part in forming groups."""
-    if not case.causal or case.record.causal == "values":
+    if not case.causal or case.record.causal == "values" or case.output_axis("n") is None:
         return False
     inputs, cut, cuts = case.inputs(), *_cuts(case)
     short = {

@@ -11,6 +11,7 @@ from factorattn.interpret.counting import counting
 from factorattn.testing import ROUNDING
 
 FORMS = pytest.mark.parametrize("form", fa.aft_attention.record.forms)
+EXACT = pytest.mark.parametrize("form", ["dense", "tiled"])
 
 
 def close(got, want, length):
@@ -48,6 +49,38 @@ def test_a_later_key_of_any_size_does_not_drown_the_earlier_ones(form):
     for w in ((), (np.zeros((100, 100)),)):
         o = fa.aft_attention(np.full((100, 100), 100.0), k, np.eye(100), *w, causal=True, form=form)
         np.testing.assert_array_equal(o, np.eye(100))
+
+
+@EXACT
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("slope", [1, 30])
+def test_biases_that_fall_where_keys_rise_leave_no_row_empty(form, causal, dtype, slope):
+    """Recency against keys that grow: e^(k + w) is in range for each query, e^k e^w is not. The mean of ones is one."""
+    i = np.arange(200, dtype=dtype)
+    w, k = -slope * np.abs(i[:, None] - i), slope * i[:, None]
+    o = fa.aft_attention(np.full((200, 1), 100, dtype), k, np.ones((200, 1), dtype), w, causal=causal, form=form)
+    close(o, np.ones((200, 1), dtype), 200)
+
+
+@EXACT
+def test_a_bias_and_a_key_that_just_make_up_for_each_other(form):
+    """Sums -120, -120: two keys of equal weight."""
+    k, w = np.array([[-120.0], [0.0]], dtype="float32"), np.array([[0.0, -120.0]], dtype="float32")
+    v = np.array([[1.0], [3.0]], dtype="float32")
+    close(fa.aft_attention(np.full((1, 1), 100.0, "float32"), k, v, w, form=form), np.full((1, 1), 2.0, "float32"), 2)
+
+
+@FORMS
+@pytest.mark.parametrize(("dtype", "spread"), [(np.float32, 70), (np.float64, 650)])
+@pytest.mark.parametrize("wide", ["biases", "keys"])
+def test_biases_or_keys_within_the_stated_spread_are_in_range_of_every_form(form, dtype, spread, wide, rng):
+    """The other ones may spread without bound: here they fall by a thousand spreads."""
+    narrow, far = spread * np.array([0, 1], dtype), -1000 * spread * np.arange(2, dtype=dtype)
+    w, k = (narrow, far) if wide == "keys" else (far, narrow)
+    v = rng.standard_normal((2, 3)).astype(dtype)
+    o = fa.aft_attention(np.full((1, 3), 1000, dtype), np.repeat(k[:, None], 3, axis=1), v, w[None, :], form=form)
+    close(o, v[:1], 2)
 
 
 @FORMS
@@ -146,7 +179,7 @@ def test_batches_broadcast(form, rng):
         ({"w": np.ones((6, 5))}, ValueError, "axis 'm' is 6"),
         ({"v": np.ones((6, 3))}, ValueError, "axis 'e' is 4"),
         ({"mask": np.ones((6, 6))}, TypeError, "mask must have dtype bool"),
-        ({"form": "online"}, ValueError, "form must be 'dense' or 'factored', got 'online'"),
+        ({"form": "online"}, ValueError, "form must be 'dense' or 'tiled' or 'factored', got 'online'"),
     ],
 )
 def test_nonsense_is_refused_by_name(options, error, words):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from oracles import agree, distribution, draw, general, lists, score, seeds, sizes
 
 import factorattn as fa
-from factorattn.distribution import DISTRIBUTIONS, entmax, sinkhorn, top_k
-from factorattn.score import SCORES, additive, location
+from factorattn.distribution import DISTRIBUTIONS, entmax, multinoulli, sinkhorn, softmax, softmax_one, top_k
+from factorattn.score import SCORES, additive, cosine, location, location_aware
 
 FORMS = fa.general_attention.record.forms
 DRAWN = {  # each distribution: options, and the oracle with the same ones
@@ -141,3 +141,60 @@ def test_a_score_without_queries_reaches_all_of_them(rng):
     )
     got = fa.general_attention(q, k, v, score=partial(location, w=w))
     agree(got, DISTRIBUTIONS["softmax"](q @ w.T) @ v, 11)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [1, 256, 600])
+def test_arrays_with_an_axis_of_queries_are_cut_to_the_tile(form, n, rng):
+    q, k, v = rng.standard_normal((2, n, 4)), rng.standard_normal((2, 9, 4)), rng.standard_normal((2, 9, 3))
+    scores = q @ k.mT / 2
+    for shape in ((n,), (2, n), (2, 1)):
+        beta, alpha = 3 * rng.random((2, n)), 1 + rng.random(shape)
+        got = fa.general_attention(q, k, v, score=partial(cosine, beta=beta), form=form)
+        agree(got, softmax(cosine(q, k, beta)) @ v, 13)
+        got = fa.general_attention(q, k, v, distribution=partial(entmax, alpha=alpha), form=form)
+        agree(got, entmax(scores, np.broadcast_to(alpha, (2, n))) @ v, 13)
+        got = fa.general_attention(q, k, v, distribution=partial(softmax_one, sink=alpha), form=form)
+        agree(got, softmax_one(scores, alpha) @ v, 13)
+    drawn = multinoulli(scores, beta / 3) @ v
+    agree(fa.general_attention(q, k, v, distribution=partial(multinoulli, uniform=beta / 3), form=form), drawn, 13)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_of_pairs_in_a_score_is_cut_by_its_rows(form, rng):
+    q, k, v = rng.standard_normal((300, 4)), rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
+    model = {
+        "previous": rng.random((300, 9)),
+        "filters": rng.standard_normal((2, 3)),
+        "w_q": rng.standard_normal((5, 4)),
+        "w_k": rng.standard_normal((5, 4)),
+        "w_f": rng.standard_normal((5, 2)),
+        "w": rng.standard_normal(5),
+    }
+    got = fa.general_attention(q, k, v, score=partial(location_aware, **model), form=form)
+    agree(got, softmax(location_aware(q, k, **model)) @ v, 20)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n", [5, 600])
+def test_arrays_with_another_number_of_queries_are_refused_by_name(form, n):
+    q = k = v = np.ones((n, 3))
+    for size in (n - 1, n + 1):
+        with pytest.raises(ValueError, match=f"beta of the score must have {n} queries along axis -1, got {size}"):
+            fa.general_attention(q, k, v, score=partial(cosine, beta=np.ones(size)), form=form)
+        with pytest.raises(ValueError, match=f"alpha of the distribution must have {n} queries .* got {size}"):
+            fa.general_attention(q, k, v, distribution=partial(entmax, alpha=np.full(size, 1.5)), form=form)
+
+
+def test_a_score_that_keeps_all_queries_to_itself_is_refused():
+    q = k = v = np.ones((600, 3))
+    with pytest.raises(ValueError, match=r"score must return shape \(..., 256, 600\) .* got \(600, 600\)"):
+        fa.general_attention(q, k, v, score=lambda *_: np.ones((600, 600)))
+
+
+@pytest.mark.parametrize("n", [5, 600])
+def test_a_seed_would_draw_the_same_for_every_tile(n):
+    q = k = v = np.ones((n, 3))
+    with pytest.raises(ValueError, match="form must be 'dense' for a distribution with rng"):
+        fa.general_attention(q, k, v, distribution=partial(multinoulli, rng=0))
+    assert fa.general_attention(q, k, v, distribution=partial(multinoulli, rng=0), form="dense").shape == (n, 3)

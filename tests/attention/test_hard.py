@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import agree, draw, hard, lists, score, seeds, sizes
 
 import factorattn as fa
-from factorattn.score import additive
+from factorattn.score import additive, cosine
 from factorattn.testing import CHANCE
 
 FORMS = fa.hard_attention.record.forms
@@ -71,6 +71,24 @@ def test_a_row_that_sees_no_key_is_zero_and_nan_in_a_query_stays_in_its_row(form
         got = fa.hard_attention(q, k, v, mask=mask, form=form, **options)
         np.testing.assert_array_equal(got[2], 0.0)
         np.testing.assert_array_equal(np.isnan(got), np.arange(6)[:, None] == np.full(4, 4))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_number_that_is_nan_draws_no_key(form, rng):
+    q, k, v = rng.standard_normal((3, 6, 4))
+    u = rng.random(6)
+    want = fa.hard_attention(q, k, v, u, form=form)
+    got = fa.hard_attention(q, k, v, np.where(np.arange(6) == 2, np.nan, u), form=form)
+    assert np.all(np.isnan(got[2]))
+    np.testing.assert_array_equal(np.delete(got, 2, axis=0), np.delete(want, 2, axis=0))
+
+
+@pytest.mark.parametrize("n", [200, 600])
+def test_arrays_of_a_score_with_an_axis_of_queries_are_cut_to_the_tile(n, rng):
+    q, k, v, beta = *rng.standard_normal((3, n, 4)), rng.standard_normal(n)
+    want = v[np.argmax(cosine(q, k, beta), axis=-1)]
+    for form in FORMS:
+        np.testing.assert_array_equal(fa.hard_attention(q, k, v, score=partial(cosine, beta=beta), form=form), want)
 
 
 @pytest.mark.parametrize("form", FORMS)

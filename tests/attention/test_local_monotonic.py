@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import agree, draw, lists, local_monotonic, score, seeds, sizes
 
 import factorattn as fa
-from factorattn.score import additive, general
+from factorattn.score import additive, cosine, general, location
 
 FORMS = fa.local_monotonic_attention.record.forms
 lengths = st.integers(1, 25)
@@ -90,3 +90,55 @@ def test_cost_follows_the_pairs_and_not_the_square():
 def test_a_window_that_is_none_is_refused(window):
     with pytest.raises(ValueError, match="window must be a positive integer"):
         fa.local_monotonic_attention(*np.ones((3, 2, 2)), window=window)
+
+
+HEADS = {  # arrays with an axis of h heads, for queries and keys of width 4
+    "general": lambda rng, h: partial(general, w=rng.standard_normal((h, 4, 4))),
+    "additive": lambda rng, h: partial(
+        additive,
+        w_q=rng.standard_normal((h, 5, 4)),
+        w_k=rng.standard_normal((h, 5, 4)),
+        w=rng.standard_normal((h, 5)),
+        b=rng.standard_normal((h, 5)),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(("h", "n"), [(8, 8), (3, 8), (1, 8), (5, 70), (70, 70)])
+@pytest.mark.parametrize("shared", ["nothing", "queries", "keys", "both"])
+def test_each_head_has_a_score_of_its_own(form, name, h, n, shared, rng):
+    q = rng.standard_normal((n, 4) if shared in ("queries", "both") else (2, h, n, 4))
+    k = rng.standard_normal((30, 4) if shared in ("keys", "both") else (h, 30, 4))
+    v, score = rng.standard_normal((30, 3)), HEADS[name](rng, h)
+    got = fa.local_monotonic_attention(q, k, v, window=2, score=score, form=form)
+    near = np.abs(np.arange(n)[:, None] - np.arange(30)) <= 2
+    agree(got, fa.general_attention(q, k, v, score=score, mask=near, form="dense"), 20)
+
+
+@pytest.mark.parametrize(("n", "window"), [(8, 2), (100, 2), (8, 20)])
+def test_scores_that_cannot_be_gathered_are_refused(n, window, rng):
+    q, k, v, w, beta = *rng.standard_normal((3, n, 4)), rng.standard_normal((n, 4)), rng.standard_normal(n)
+    for own, name in ((partial(cosine, beta=beta), "beta"), (partial(location, w=w), "w")):
+        with pytest.raises(ValueError, match=f"form must be 'dense' for a score with a number for each .*: {name}$"):
+            fa.local_monotonic_attention(q, k, v, window=window, score=own)
+        near = np.abs(np.arange(n)[:, None] - np.arange(n)) <= window
+        got = fa.local_monotonic_attention(q, k, v, window=window, score=own, form="dense")
+        agree(got, fa.general_attention(q, k, v, score=own, mask=near), 20)
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (lambda q, k: q @ k.mT * np.arange(50.0)[:, None], r"got \(50, 1\); form 'dense'"),
+        (lambda q, k: q @ k.mT + np.arange(50.0), r"got \(1, 50\); form 'dense'"),
+        (lambda q, k: -np.sum(k * k, axis=-1)[None, :], r"got \(1, 50, 6\); form 'dense'"),
+        (lambda q, k: (q @ k.mT)[None], "for a score that does not keep batch axes"),
+    ],
+)
+def test_functions_that_do_not_score_a_query_by_itself_are_refused(score, words, rng):
+    q, k, v = rng.standard_normal((3, 50, 4))
+    with pytest.raises(ValueError, match=words):
+        fa.local_monotonic_attention(q, k, v, window=2, score=score)
+    assert fa.local_monotonic_attention(q, k, v, window=2, score=score, form="dense").shape[-2:] == (50, 4)

@@ -1,5 +1,7 @@
 """Facts about local attention with predictive alignment."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from oracles import agree, draw, lists, local_predictive, score, seeds, sizes
 
 import factorattn as fa
+from factorattn.score import additive, general
 
 FORMS = fa.local_predictive_attention.record.forms
 lengths = st.integers(1, 25)
@@ -130,3 +133,33 @@ def test_cost_follows_the_pairs_and_not_the_square():
 def test_nonsense_is_refused_by_name(options, words):
     with pytest.raises(ValueError, match=words):
         fa.local_predictive_attention(*np.ones((3, 2, 2)), np.ones((1, 2)), np.ones(1), **options)
+
+
+HEADS = {  # arrays with an axis of h heads, for queries and keys of width 4
+    "general": lambda rng, h: partial(general, w=rng.standard_normal((h, 4, 4))),
+    "additive": lambda rng, h: partial(
+        additive,
+        w_q=rng.standard_normal((h, 5, 4)),
+        w_k=rng.standard_normal((h, 5, 4)),
+        w=rng.standard_normal((h, 5)),
+        b=rng.standard_normal((h, 5)),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(("h", "n"), [(8, 8), (3, 8), (1, 8), (5, 70), (70, 70)])
+@pytest.mark.parametrize("shared", ["nothing", "queries", "keys", "both"])
+def test_each_head_has_a_score_of_its_own(form, name, h, n, shared, rng):
+    q = rng.standard_normal((n, 4) if shared in ("queries", "both") else (2, h, n, 4))
+    k = rng.standard_normal((30, 4) if shared in ("keys", "both") else (h, 30, 4))
+    v, score = rng.standard_normal((30, 3)), HEADS[name](rng, h)
+    w_p, v_p = rng.standard_normal((h, 3, 4)), rng.standard_normal(3)  # each head looks elsewhere, too
+    options = {"window": 2, "score": score}
+    got = fa.local_predictive_attention(q, k, v, w_p, v_p, form=form, **options)
+    for head in range(h):
+        own = partial(score.func, **{name: array[head] for name, array in score.keywords.items()})
+        alone = [x if x.ndim == 2 else x[..., head, :, :] for x in (q, k)]
+        want = fa.local_predictive_attention(*alone, v, w_p[head], v_p, window=2, score=own, form="dense")
+        agree(got[..., head, :, :], want, 20)

@@ -65,11 +65,17 @@ def test_size_stays_and_oldest_values_fade():
     assert all(later < earlier for earlier, later in pairwise(shares))
 
 
+def test_the_old_function_is_sampled_at_512_places_by_default(rng):
+    memory, x = rng.standard_normal((5, 3)), rng.standard_normal((7, 3))
+    np.testing.assert_array_equal(extend_memory(memory, x), extend_memory(memory, x, samples=512))
+    assert sticky_places(memory, memory, rng=0).shape == (5, 512)
+
+
 def test_a_batch_shares_places_or_has_its_own(rng):
     memory, x, places = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 7, 3)), np.sort(rng.random((2, 6)))
     both = extend_memory(memory, x, places=places)
     alone = extend_memory(memory[1], x[1], places=places[1])
-    np.testing.assert_allclose(both[1], alone, atol=np.max(np.abs(alone)) * ROUNDING(np.float64, 13))
+    np.testing.assert_allclose(both[1], alone, rtol=0, atol=np.max(np.abs(alone)) * ROUNDING(np.float64, 13))
     assert extend_memory(memory, x[0], samples=6).shape == (2, 5, 3)
 
 
@@ -80,10 +86,10 @@ def test_all_libraries_remember_alike(library, rng):
     quantiles = np.arange(0, 9) / 8
     places = sticky_places(mu, sigma, quantiles=quantiles)
     got = sticky_places(*(xp.asarray(a) for a in (mu, sigma)), quantiles=xp.asarray(quantiles))
-    np.testing.assert_allclose(np.asarray(got), places, atol=ROUNDING(np.float64, 128))
+    np.testing.assert_allclose(np.asarray(got), places, rtol=0, atol=ROUNDING(np.float64, 128))
     b = extend_memory(xp.asarray(memory), xp.asarray(x), places=xp.asarray(places))
     want = extend_memory(memory, x, places=places)
-    np.testing.assert_allclose(np.asarray(b), want, atol=np.max(np.abs(want)) * ROUNDING(np.float64, 16))
+    np.testing.assert_allclose(np.asarray(b), want, rtol=0, atol=np.max(np.abs(want)) * ROUNDING(np.float64, 16))
     single = kl_regulariser(xp.asarray(sigma.astype(np.float32)), 0.5)
     assert np.asarray(single).dtype == np.float32
 
@@ -104,13 +110,13 @@ def test_mass_of_a_bin_is_that_of_all_densities_in_it(rng):
         mass += np.diff(cdf)
     quantiles = np.cumsum(mass) / np.sum(mass)
     places = sticky_places(mu, sigma, bins=bins, quantiles=quantiles)
-    np.testing.assert_allclose(places, np.arange(1, bins + 1) / bins, atol=ROUNDING(np.float64, bins))
+    np.testing.assert_allclose(places, np.arange(1, bins + 1) / bins, rtol=0, atol=ROUNDING(np.float64, bins))
 
 
 def test_densities_outside_of_time_leave_it_even():
     quantiles = np.arange(1, 8) / 8
     places = sticky_places(np.array([99.0]), np.array([0.1]), quantiles=quantiles, bins=16)
-    np.testing.assert_allclose(places, quantiles, atol=ROUNDING(np.float64, 16))
+    np.testing.assert_allclose(places, quantiles, rtol=0, atol=ROUNDING(np.float64, 16))
 
 
 def test_drawn_places_have_the_mean_of_the_density():
@@ -145,7 +151,7 @@ def test_kl_is_that_of_two_normal_densities():
     got = kl_regulariser(np.array([sigma]), sigma_0, mu=np.array([mu]), mu_0=mu_0)
     np.testing.assert_allclose(got, [want], rtol=ROUNDING(np.float64, 121))
     alike = kl_regulariser(np.array([sigma, -sigma_0, sigma_0]), sigma_0)
-    np.testing.assert_allclose(alike, [(4 - math.log(4) - 1) / 2, 0.0, 0.0], atol=ROUNDING(np.float64, 1))
+    np.testing.assert_allclose(alike, [(4 - math.log(4) - 1) / 2, 0.0, 0.0], rtol=0, atol=ROUNDING(np.float64, 1))
 
 
 @pytest.mark.parametrize(
@@ -155,9 +161,16 @@ def test_kl_is_that_of_two_normal_densities():
         (lambda x: extend_memory(x, x, rank=4), "axis 'r' is 6"),
         (lambda x: extend_memory(x, x[:, :2]), "axis 'c' is 3"),
         (lambda x: extend_memory(None, x, rank=2, places=np.ones(3)), "and there is none"),
+        (lambda x: extend_memory(x, x, samples=-5), "samples must be a positive integer, got -5"),
+        (lambda x: extend_memory(x, x, samples=0), "samples must be a positive integer, got 0"),
+        (lambda x: extend_memory(None, x, rank=2, samples=0), "samples must be a positive integer, got 0"),
+        (lambda x: extend_memory(x, x, places=x[:, 0], samples=6), "samples must be None where places are given"),
+        (lambda x: extend_memory(x, x, places=x[:0, 0]), "places must be one at least"),
         (lambda x: extend_memory(x, x, contraction=1.0), "contraction must be between 0 and 1, got 1.0"),
         (lambda x: extend_memory(x, x, ridge=-1.0), "ridge must be positive"),
         (lambda x: sticky_places(x, x, bins=0), "bins must be a positive integer"),
+        (lambda x: sticky_places(x, x, 0), "samples must be a positive integer, got 0"),
+        (lambda x: sticky_places(x, x, 3, quantiles=x), "samples must be None where quantiles are given"),
         (lambda x: sticky_places(x, x, quantiles=x, rng=0), "nothing is left to draw"),
         (lambda x: kl_regulariser(x, 0.0), "sigma_0 must be positive"),
         (lambda x: kl_regulariser(x, 1.0, mu_0=0.5), "give both or neither"),

@@ -5,26 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, draw, lists, longformer, seeds, sizes
+from pairs import masks, seen
 
 import factorattn as fa
+from factorattn import pattern
 
 FORMS = fa.longformer_attention.record.forms
 
 
-def seen(f, n, **options):
-    """Which keys reach which rows: perturb a key's value, see which outputs move (dependence by brute force)."""
-    q = k = np.zeros((n, 1))
-    return f(q, k, np.eye(n), **options) > 0
-
-
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("picks", [(), (0,), (5, 199, 70), [1, 2, 3]])
-def test_longformer_sees_window_and_global_tokens_both_ways(form, picks):
-    i = np.arange(200)
-    central = np.isin(i, picks)
-    want = (np.abs(i[:, None] - i) <= 4) | central | central[:, None]
-    got = seen(fa.longformer_attention, 200, window=4, global_tokens=picks, form=form)
-    np.testing.assert_array_equal(got, want)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("window", "dilation"), [(4, 1), (4, 7), (70, 2)])
+def test_longformer_sees_window_and_global_tokens_both_ways(form, picks, window, dilation, causal):
+    options = {"window": window, "dilation": dilation, "causal": causal, "global_tokens": picks}
+    got = seen(fa.longformer_attention, 200, **options, form=form)
+    np.testing.assert_array_equal(got, pattern.longformer(200, **options).dense())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -55,6 +51,7 @@ def test_cost_follows_the_pairs_and_not_the_square():
         ({"global_tokens": 3}, "distinct integers"),
         ({"global_tokens": (), "q_global": np.ones((6, 4))}, "and there are none"),
         ({"k_global": np.ones((5, 4))}, "axis 'n' is 6"),
+        ({"dilation": 0}, "dilation must be at least 1, got 0"),
     ],
 )
 def test_nonsense_is_refused_by_name(options, words):
@@ -65,25 +62,15 @@ def test_nonsense_is_refused_by_name(options, words):
 @pytest.mark.parametrize("form", fa.longformer_attention.record.forms)
 @settings(deadline=None)
 @given(
-    n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans(), own=st.booleans(), data=st.data()
+    st.integers(1, 20), sizes, sizes, sizes, st.integers(1, 4), seeds, st.booleans(), st.booleans(), masks, st.data()
 )
-def test_longformer_attention_is_the_paper(form, n, d, e, w, seed, causal, own, data):
+def test_longformer_attention_is_the_paper(form, n, d, e, w, dilation, seed, causal, own, kind, data):
     picks = tuple(data.draw(st.lists(st.integers(0, n - 1), unique=True, max_size=4)))
     q, k, v, *extra = draw(seed, (n, d), (n, d), (n, e), (n, d), (n, d), (n, e))
     own = own and len(picks) > 0  # projections of no tokens are refused
-    q_global, k_global, v_global = extra if own else (None, None, None)
-    got = fa.longformer_attention(
-        q,
-        k,
-        v,
-        window=w,
-        global_tokens=picks,
-        causal=causal,
-        form=form,
-        q_global=q_global,
-        k_global=k_global,
-        v_global=v_global,
-    )
+    mask, full = kind(seed, n, n)
+    projected = dict(zip(("q_global", "k_global", "v_global"), extra if own else (None, None, None), strict=True))
+    options = {"window": w, "dilation": dilation, "global_tokens": picks, "causal": causal}
+    got = fa.longformer_attention(q, k, v, **options, **projected, mask=mask, form=form)
     rows = lists(*(extra if own else (q, k, v)))
-    want = longformer.longformer_attention(*lists(q, k, v), window=w, global_tokens=picks, own=rows, causal=causal)
-    agree(got, want, d + n)
+    agree(got, longformer.longformer_attention(*lists(q, k, v), **options, own=rows, mask=full), d + n)

@@ -185,6 +185,12 @@ def test_nonsense_is_refused_by_name(options, words):
         fa.reformer_attention(np.ones((5, 3)), np.ones((5, 2)), **options)
 
 
+def test_no_scale_is_the_default_scale():
+    qk, v, rotations = draw(0, (9, 3), (9, 2), (1, 3, 2))
+    one, other = (fa.reformer_attention(qk, v, rotations, block=3, scale=scale) for scale in (None, 1.0))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_wrong_kinds_are_refused_by_name():
     with pytest.raises(TypeError, match="causal must be True or False"):
         fa.reformer_attention(np.ones((5, 3)), np.ones((5, 2)), causal=1)

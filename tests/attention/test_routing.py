@@ -156,6 +156,12 @@ def test_nonsense_is_refused_by_name(options, words):
         fa.routing_attention(q, k, v, **{"mu": np.ones((2, 4)), **options})
 
 
+def test_no_scale_is_the_default_scale():
+    q, k, v, mu = draw(0, (9, 3), (9, 3), (9, 2), (2, 3))
+    one, other = (fa.routing_attention(q, k, v, mu, scale=scale) for scale in (None, 1.0))
+    np.testing.assert_array_equal(one, other)
+
+
 @FORMS
 def test_without_centroids_nothing_is_routed(form):
     q, k, v = np.ones((3, 6, 4))

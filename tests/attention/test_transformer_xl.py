@@ -55,7 +55,7 @@ def test_a_stream_in_segments_is_the_whole_sequence(form, rng):
     for start, stop in ((0, 70), (70, 130), (130, 300)):
         own, past = slice(start, stop), slice(0, start)
         segment = fa.transformer_xl_attention(q[own], k[own], v[own], *w, k[past], v[past], **options)
-        np.testing.assert_allclose(segment, whole[own], atol=np.max(np.abs(whole)) * ROUNDING(np.float64, 300))
+        np.testing.assert_allclose(segment, whole[own], rtol=0, atol=np.max(np.abs(whole)) * ROUNDING(np.float64, 300))
 
 
 @every_form
@@ -67,7 +67,7 @@ def test_heads_share_or_have_their_own_parameters(form, rng):
     alone = fa.transformer_xl_attention(
         q[1, 2], k[1, 2], v[1, 2], w_sin[2], w_cos, memory[1, 0], memory[1, 0], u=u[2], v_bias=u[2], form=form
     )
-    np.testing.assert_allclose(o[1, 2], alone, atol=np.max(np.abs(alone)) * ROUNDING(np.float64, 25))
+    np.testing.assert_allclose(o[1, 2], alone, rtol=0, atol=np.max(np.abs(alone)) * ROUNDING(np.float64, 25))
 
 
 @every_form
@@ -89,7 +89,7 @@ def test_a_hidden_memory_cannot_leak(form, rng):
     clean = fa.transformer_xl_attention(q, k, v, *w, memory, memory, mask=mask, form=form)
     memory[1] = np.nan
     poisoned = fa.transformer_xl_attention(q, k, v, *w, memory, memory, mask=mask, form=form)
-    np.testing.assert_allclose(poisoned, clean, atol=np.max(np.abs(clean)) * ROUNDING(np.float64, 9))
+    np.testing.assert_allclose(poisoned, clean, rtol=0, atol=np.max(np.abs(clean)) * ROUNDING(np.float64, 9))
 
 
 @every_form
@@ -123,7 +123,7 @@ def test_tiles_and_the_kernel_agree_over_many_tiles(causal, rng):
             got.append(fa.transformer_xl_attention(q, k, v, *w, *memory, mask=mask, causal=causal))
     want = fa.transformer_xl_attention(q, k, v, *w, *memory, mask=mask, causal=causal, form="shift")
     for o in got:
-        np.testing.assert_allclose(o, want, atol=np.max(np.abs(want)) * ROUNDING(np.float64, 2600))
+        np.testing.assert_allclose(o, want, rtol=0, atol=np.max(np.abs(want)) * ROUNDING(np.float64, 2600))
 
 
 def test_default_form_holds_no_table_of_pairs():

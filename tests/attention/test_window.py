@@ -5,24 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, draw, lists, seeds, sizes, window
+from pairs import masks, seen
 
 import factorattn as fa
-
-
-def seen(f, n, **options):
-    """Which keys reach which rows: perturb a key's value, see which outputs move (dependence by brute force)."""
-    q = k = np.zeros((n, 1))
-    return f(q, k, np.eye(n), **options) > 0
+from factorattn import pattern
 
 
 @pytest.mark.parametrize("form", fa.window_attention.record.forms)
 @pytest.mark.parametrize("window", [1, 3, 63, 64, 65, 100, 1000])
 def test_window_sees_w_keys_to_each_side(form, window):
-    i = np.arange(200)
-    near = np.abs(i[:, None] - i) <= window
-    np.testing.assert_array_equal(seen(fa.window_attention, 200, window=window, form=form), near)
-    past = near & (i <= i[:, None])
-    np.testing.assert_array_equal(seen(fa.window_attention, 200, window=window, causal=True, form=form), past)
+    for causal in (False, True):
+        got = seen(fa.window_attention, 200, window=window, causal=causal, form=form)
+        np.testing.assert_array_equal(got, pattern.window(200, window, causal=causal).dense())
 
 
 def test_cost_follows_the_pairs_and_not_the_square():
@@ -51,16 +45,33 @@ def test_queries_and_keys_of_different_lengths_are_refused():
 
 @pytest.mark.parametrize("form", fa.window_attention.record.forms)
 @settings(deadline=None)
-@given(n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans())
-def test_window_attention_is_the_paper(form, n, d, e, w, seed, causal):
+@given(n=st.integers(1, 20), d=sizes, e=sizes, w=sizes, seed=seeds, causal=st.booleans(), kind=masks)
+def test_window_attention_is_the_paper(form, n, d, e, w, seed, causal, kind):
     q, k, v = draw(seed, (n, d), (n, d), (n, e))
-    got = fa.window_attention(q, k, v, window=w, causal=causal, form=form)
-    agree(got, window.window_attention(*lists(q, k, v), window=w, causal=causal), d + n)
+    mask, full = kind(seed, n, n)
+    got = fa.window_attention(q, k, v, window=w, causal=causal, mask=mask, form=form)
+    agree(got, window.window_attention(*lists(q, k, v), window=w, causal=causal, mask=full), d + n)
 
 
 @pytest.mark.parametrize("form", fa.window_attention.record.forms)
 @pytest.mark.parametrize("causal", [False, True])
-def test_window_attention_across_blocks_is_the_paper(form, causal):
+@pytest.mark.parametrize("rows", [None, 1, 150], ids=["no mask", "mask of keys", "mask of pairs"])
+@pytest.mark.parametrize("w", [9, 70])
+def test_window_attention_across_blocks_is_the_paper(form, causal, rows, w):
     q, k, v = draw(1, (150, 2), (150, 2), (150, 1))
-    got = fa.window_attention(q, k, v, window=70, causal=causal, form=form)
-    agree(got, window.window_attention(*lists(q, k, v), window=70, causal=causal), 2 + 150)
+    mask = None if rows is None else np.random.default_rng(2).random((rows, 150)) < 0.7
+    got = fa.window_attention(q, k, v, window=w, causal=causal, mask=mask, form=form)
+    full = None if rows is None else np.broadcast_to(mask, (150, 150)).tolist()
+    agree(got, window.window_attention(*lists(q, k, v), window=w, causal=causal, mask=full), 2 + 150)
+
+
+@pytest.mark.parametrize("form", fa.window_attention.record.forms)
+def test_each_member_of_a_batch_may_have_a_mask_of_its_own(form, rng):
+    """Sequences of different lengths, padded to one."""
+    q, k, v = rng.standard_normal((3, 2, 4, 100, 3))
+    there = np.arange(100) < np.array([60, 100])[:, None]
+    k[0, :, 60:], v[0, :, 60:] = np.nan, np.inf
+    got = fa.window_attention(q, k, v, window=20, mask=there[:, None, None, :], form=form)
+    short = fa.window_attention(q[0, :, :60], k[0, :, :60], v[0, :, :60], window=20, form=form)
+    agree(got[0, :, :60], short, 103)
+    agree(got[1], fa.window_attention(q[1], k[1], v[1], window=20, form=form), 103)

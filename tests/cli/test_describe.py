@@ -80,6 +80,20 @@ def test_a_name_of_several_kinds_is_the_mechanism_and_tells_of_the_others(call, 
     assert call("show", "distribution.softmax").stdout.startswith("softmax(")
 
 
+@pytest.mark.parametrize("name", ["shaw", "t5", "music"])
+def test_a_position_needs_no_suffix(call, name):
+    for given in (name, f"{name}_relative", f"position.{name}"):
+        assert call("show", given).stdout.startswith(f"{name}_relative(")
+
+
+def test_a_mechanism_comes_before_a_position_of_the_same_short_name(call, monkeypatch):
+    monkeypatch.setattr("factorattn.testing.laws.LAWS", {})
+    out = call("show", "transformer_xl").stdout
+    assert out.startswith("transformer_xl_attention(")
+    assert "also position.transformer_xl_relative" in out
+    assert call("show", "position.transformer_xl").stdout.startswith("transformer_xl_relative(")
+
+
 def test_show_has_the_equation_and_the_counted_polynomial(call):
     out = call("show", "softmax").stdout
     assert "p_ij = exp(a_ij)" in out

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factorattn import mechanism, softmax_attention
 from factorattn.attention import CATALOGUE
 from factorattn.complexity import Polynomial, cost, memory_polynomial, time_polynomial
-from factorattn.complexity.polynomial import LENGTHS, TILE, NotPolynomial, dominates, prime_sizes
+from factorattn.complexity.polynomial import LENGTHS, TILE, NotPolynomial, dominates, lengths_of, prime_sizes
 from factorattn.contract import parse
 from factorattn.primitives.causal_scan import CHUNK
 from factorattn.primitives.softmax_attend import COLS, ROWS
@@ -181,7 +181,8 @@ def test_the_value_of_the_time_polynomial_is_the_count_at_other_whole_numbers_of
     window = {letter: size for letter, size in (("w", (64, 96)[other]), ("b", (5, 3)[other])) if letter in letters}
     unit = TILE * math.prod(window.values())
     lengths = {"n": (3, 5)[other] * unit, "m": (3, 2)[other] * unit}  # n >= m, as where the polynomial is read
-    small = {letter: (7, 12)[other] + place for place, letter in enumerate(sorted(letters - {*LENGTHS, "w", "b"}))}
+    lengths |= {"x": (3, 5)[other] * unit, "y": (2, 3)[other] * unit} if "x" in letters else {}
+    small = {letter: (7, 12)[other] + place for place, letter in enumerate(sorted(letters - {*lengths, "w", "b"}))}
     sizes = {letter: size for letter, size in {**small, **window, **lengths}.items() if letter in letters}
     assert time_polynomial(f)(sizes) == cost(f, sizes).flops
 
@@ -199,7 +200,7 @@ def test_sizes_to_read_polynomials_from_are_primes_of_their_own_and_whole_number
     sizes = prime_sizes(f)
     assert set(sizes) == {letter for item in parse(f.record.inputs) for letter in item.axes}
     for letter, size in sizes.items():
-        if letter in LENGTHS:
+        if letter in lengths_of(f):
             assert size % CHUNK == size % ROWS == size % COLS == 0
             assert size % sizes.get("w", 1) == 0
         else:

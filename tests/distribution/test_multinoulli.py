@@ -64,3 +64,10 @@ def test_numbers_and_a_source_of_them_are_refused_together():
         multinoulli(np.zeros((2, 3)), rng=-1)
     with pytest.raises(ValueError, match="batch axes must broadcast"):
         multinoulli(np.zeros((2, 3)), np.zeros(4))
+
+
+def test_a_number_that_is_nan_draws_no_key():
+    a = np.zeros((3, 4))
+    a[2] = -np.inf
+    got = multinoulli(a, np.array([np.nan, 0.6, np.nan]))
+    np.testing.assert_array_equal(got, [[np.nan] * 4, [0, 0, 1, 0], [0] * 4])

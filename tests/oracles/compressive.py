@@ -40,14 +40,12 @@ def compress(x, rate, *, how, weight=None, bias=None, dilation=1, usage=None):
 
 
 def remember(h, memory, compressed, *, memory_length, compressed_length, rate, how):
-    """Algorithm 1, for memories that may not be full yet: a first-in-first-out queue of states, then one of blocks."""
+    """Algorithm 1, for memories of any length: a queue of states, which leave it block by block, then one of blocks."""
     memory, compressed = list(memory), list(compressed)
-    old = []
     for state in h:
         memory.append(state)
-        if len(memory) > memory_length:
-            old.append(memory.pop(0))
-    compressed += compress(old, rate, how=how)
+        if len(memory) >= memory_length + rate:
+            compressed += compress([memory.pop(0) for _ in range(rate)], rate, how=how)
     while len(compressed) > compressed_length:
         compressed.pop(0)
     return memory, compressed

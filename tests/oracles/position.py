@@ -140,26 +140,29 @@ def shaw_values(p, a, *, offset=None):
     ]
 
 
-def music_relative(q, e, *, scale=None):
+def music_relative(q, e, *, scale=None, offset=None):
     """Huang et al. 2018, section 3.4: row e[-1 - t] belongs to the key t steps back. Returns (n, m)."""
     n, d, m = len(q), len(q[0]), len(e)
+    offset = m - n if offset is None else offset
     scale = 1 / math.sqrt(d) if scale is None else scale
     out = []
     for i in range(n):
-        back = [i + m - n - j for j in range(m)]
+        back = [i + offset - j for j in range(m)]
         out.append([scale * sum(q[i][c] * e[m - 1 - t][c] for c in range(d)) if t >= 0 else 0.0 for t in back])
     return out
 
 
-def transformer_xl_relative(q, k, w_kr, u, v, *, base=10000.0, bidirectional=False, scale=None):
+def transformer_xl_relative(q, k, w_kr, u, v, *, base=10000.0, bidirectional=False, scale=None, offset=None):
     """Dai et al. 2019, section 3.3: terms b, c and d of the relative score. Returns (n, m)."""
     n, d, m, c = len(q), len(q[0]), len(k), len(w_kr[0])
     scale = 1 / math.sqrt(d) if scale is None else scale
+    offset = m - n if offset is None else offset
+    u, v = ([0.0] * d if x is None else x for x in (u, v))
     out = []
     for i in range(n):
         row = []
         for j in range(m):
-            distance = i + m - n - j
+            distance = i + offset - j
             if distance < 0 and not bidirectional:
                 row.append(0.0)
                 continue

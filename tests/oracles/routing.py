@@ -1,4 +1,4 @@
-"""Roy et al. 2020, algorithm 1: tokens of a cluster attend to each other, one pair at a time."""
+"""Roy et al. 2021, algorithm 1: tokens of a cluster attend to each other, one pair at a time."""
 
 import math
 

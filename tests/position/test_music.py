@@ -15,10 +15,21 @@ FORMS = ("explicit", "skew")
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(deadline=None)
-@given(n=sizes, m=sizes, d=sizes, seed=seeds, scale=st.none() | st.floats(-2, 2))
-def test_music_is_the_paper(form, n, m, d, seed, scale):
+@given(n=sizes, m=sizes, d=sizes, seed=seeds, scale=st.none() | st.floats(-2, 2), back=st.none() | st.integers(0, 9))
+def test_music_is_the_paper(form, n, m, d, seed, scale, back):
     q, e = draw(seed, (n, d), (m, d))
-    agree(music_relative(q, e, scale=scale, form=form), position.music_relative(*lists(q, e), scale=scale), d)
+    options = {"scale": scale, "offset": back if back is None else m - n - back}
+    agree(music_relative(q, e, form=form, **options), position.music_relative(*lists(q, e), **options), d)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_offset_says_which_key_stands_beside_the_first_query(form):
+    # Steps of decoding against keys of one fixed length, most of them not yet there.
+    q, e = draw(0, (9, 4), (9, 4))
+    whole = music_relative(q, e, form=form)
+    for step in range(9):
+        row = music_relative(q[step : step + 1], e, offset=step, form=form)
+        assert np.max(np.abs(row - whole[step])) <= np.max(np.abs(whole)) * ROUNDING(np.float64, 4)
 
 
 def test_skewing_by_hand():
@@ -30,7 +41,7 @@ def test_skewing_by_hand():
 
 @given(n=st.integers(0, 6), length=st.integers(0, 9), data=st.data())
 def test_skewing_is_gathering(n, length, data):
-    m = data.draw(st.integers(0, length))
+    m = data.draw(st.integers(0, length + 3))
     x = np.arange(1.0, 1 + 2 * n * length).reshape(2, n, length)
     got = skew(x, m, xp=np)
     np.testing.assert_array_equal(got, gather(x, m, xp=np))
@@ -57,5 +68,7 @@ def test_an_infinite_vector_of_a_far_key_reaches_no_nearer_one(rng):
 def test_nonsense_is_refused_by_name():
     with pytest.raises(ValueError, match="form must be 'explicit' or 'skew'"):
         music_relative(np.ones((3, 2)), np.ones((3, 2)), form="shift")
+    with pytest.raises(ValueError, match="offset must be at most m - n = 0, where e has its farthest vector, got 1"):
+        music_relative(np.ones((3, 2)), np.ones((3, 2)), offset=1)
     with pytest.raises(ValueError, match="axis 'd' is 2"):
         music_relative(np.ones((3, 2)), np.ones((3, 4)))

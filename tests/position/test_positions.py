@@ -202,7 +202,7 @@ def test_the_registry_holds_all_and_cannot_be_changed():
 
 def test_names_are_found_short_and_whole_and_misspelt():
     assert find("t5") is find("t5_relative") is position.t5_relative
-    with pytest.raises(ValueError, match="got 'rotery'; did you mean rotary"):
+    with pytest.raises(ValueError, match=r"^position must be in the catalogue, got 'rotery'; did you mean rotary"):
         find("rotery")
     with pytest.raises(ValueError, match=" or ".join(POSITIONS)):
         find("0123")

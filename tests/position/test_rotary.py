@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from libraries import LIBRARIES
 from oracles import agree, draw, lists, position, seeds
 
 from factorattn.position import rotary
 from factorattn.testing import ROUNDING
 
 LAYOUTS = ("interleaved", "halves")
+every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -32,9 +34,9 @@ def test_a_quarter_turn_by_hand():
     x = np.array([[1.0, 2.0, 3.0, 4.0]])
     eps = ROUNDING(np.float64, 1)
     quarter = np.array([math.pi / 2])
-    np.testing.assert_allclose(rotary(x, quarter, size=2), [[-2, 1, 3, 4]], atol=eps)
-    np.testing.assert_allclose(rotary(x, quarter, base=1.0), [[-2, 1, -4, 3]], atol=4 * eps)
-    np.testing.assert_allclose(rotary(x, quarter, base=1.0, layout="halves"), [[-3, -4, 1, 2]], atol=4 * eps)
+    np.testing.assert_allclose(rotary(x, quarter, size=2), [[-2, 1, 3, 4]], rtol=0, atol=eps)
+    np.testing.assert_allclose(rotary(x, quarter, base=1.0), [[-2, 1, -4, 3]], rtol=0, atol=4 * eps)
+    np.testing.assert_allclose(rotary(x, quarter, base=1.0, layout="halves"), [[-3, -4, 1, 2]], rtol=0, atol=4 * eps)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -81,6 +83,34 @@ def test_positions_say_where_rows_are_and_broadcast_over_heads(rng):
         alone = rotary(x[batch, :, row : row + 1], offset=int(places[batch, row]))
         np.testing.assert_array_equal(got[batch, :, row : row + 1], alone)
     np.testing.assert_array_equal(rotary(x[1], places[1]), rotary(x[1], offset=7))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "int64", "float32"])
+def test_positions_may_be_integers(dtype, rng):
+    x = rng.standard_normal((3, 6))
+    np.testing.assert_array_equal(rotary(x, np.array([7, 8, 9], dtype=dtype)), rotary(x, offset=7))
+
+
+@every_library
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_far_positions_are_not_rounded_to_the_dtype_of_x(library, kind, rng):
+    # float16 has no 2049, and ends at 65504.
+    xp = pytest.importorskip(library)
+    small = np.float16 if hasattr(xp, "float16") else np.float32
+    x = rng.standard_normal((2, 8)).astype(small)
+    places = xp.asarray([2049, 70000], dtype=getattr(xp, kind))
+    got = np.asarray(rotary(xp.asarray(x), places))
+    assert got.dtype == small
+    for row, place in enumerate((2049, 70000)):
+        np.testing.assert_array_equal(got[row : row + 1], rotary(x[row : row + 1], offset=place))
+
+
+@pytest.mark.parametrize("dtype", [bool, complex])
+def test_positions_that_are_no_numbers_of_places_are_refused(dtype):
+    with pytest.raises(TypeError, match="positions must have an integral or real floating dtype, got"):
+        rotary(np.ones((3, 4)), np.ones(3, dtype=dtype))
+    with pytest.raises(TypeError, match="positions must be an array"):
+        rotary(np.ones((3, 4)), [0, 1, 2])
 
 
 def test_far_positions_keep_their_digits_in_float32(rng):

@@ -17,11 +17,12 @@ FORMS = ("explicit", "skew")
 @settings(deadline=None)
 @given(
     n=sizes, m=sizes, d=sizes, c=sizes, seed=seeds, both=st.booleans(), scale=st.none() | st.floats(-2, 2),
-    base=st.floats(2, 1e5),
+    base=st.floats(2, 1e5), offset=st.none() | st.integers(-9, 9), with_u=st.booleans(), with_v=st.booleans(),
 )  # fmt: skip
-def test_transformer_xl_is_the_paper(form, n, m, d, c, seed, both, scale, base):
-    given = draw(seed, (n, d), (m, d), (d, c), (d,), (d,))
-    options = {"bidirectional": both, "scale": scale, "base": base}
+def test_transformer_xl_is_the_paper(form, n, m, d, c, seed, both, scale, base, offset, with_u, with_v):
+    *given, u, v = draw(seed, (n, d), (m, d), (d, c), (d,), (d,))
+    given += [u if with_u else None, v if with_v else None]
+    options = {"bidirectional": both, "scale": scale, "base": base, "offset": offset}
     got = transformer_xl_relative(*given, form=form, **options)
     agree(got, position.transformer_xl_relative(*lists(*given), **options), d * c * (n + m))
 
@@ -45,6 +46,23 @@ def test_without_u_v_and_w_nothing_is_added(rng):
     q, k = rng.standard_normal((2, 6, 4))
     zero = np.zeros(4)
     assert not transformer_xl_relative(q, k, np.zeros((4, 3)), zero, zero, bidirectional=True).any()
+
+
+def test_without_u_and_v_there_is_one_term():
+    q, k, w = draw(0, (4, 3), (6, 3), (3, 4))
+    zero = np.zeros(3)
+    np.testing.assert_array_equal(transformer_xl_relative(q, k, w), transformer_xl_relative(q, k, w, zero, zero))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("both", [False, True])
+def test_offset_says_which_key_stands_beside_the_first_query(form, both):
+    # Steps of decoding against keys of one fixed length, most of them not yet there.
+    q, k, w, u, v = draw(0, (9, 4), (9, 4), (4, 6), (4,), (4,))
+    whole = transformer_xl_relative(q, k, w, u, v, bidirectional=both, form=form)
+    for step in range(9):
+        row = transformer_xl_relative(q[step : step + 1], k, w, u, v, bidirectional=both, offset=step, form=form)
+        assert np.max(np.abs(row - whole[step])) <= np.max(np.abs(whole)) * ROUNDING(np.float64, 24)
 
 
 def test_attention_in_segments_with_memory_is_attention_to_the_whole(rng):

@@ -20,6 +20,11 @@ def test_euclidean_by_hand():
     np.testing.assert_array_equal(euclidean(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])), [[-25.0, 0.0]])
 
 
+def test_no_scale_is_the_default_scale():
+    q, k = draw(0, (3, 2), (4, 2))
+    np.testing.assert_array_equal(euclidean(q, k, scale=None), euclidean(q, k, scale=1.0))
+
+
 def test_vectors_far_away_and_near_each_other_keep_their_digits():
     q, k = np.array([[1e8, 1e8]]), np.array([[1e8 + 1, 1e8]])
     np.testing.assert_array_equal(euclidean(q, k), [[-1.0]])

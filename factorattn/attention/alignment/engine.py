@@ -4,18 +4,32 @@ o_i = sum_j p(a(q_i, k_1), ..., a(q_i, k_m))_j v_j
 """
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from factorattn.catalogue import Distribution
 from factorattn.contract import choose, parse
 from factorattn.distribution import DISTRIBUTIONS
+from factorattn.primitives import gather
 from factorattn.primitives.pairs import Band
 from factorattn.primitives.softmax_attend import seen_pairs
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.score import SCORES
 
-__all__ = ["contract_of", "distribution_of", "each_tile", "hide", "looks_across", "part", "score_of", "take_rows"]
+__all__ = [
+    "contract_of",
+    "distribution_of",
+    "each_tile",
+    "hide",
+    "looks_across",
+    "pairs_of",
+    "part",
+    "per_tile",
+    "placed_arrays",
+    "score_of",
+    "take_rows",
+]
 
 ROWS = 256  # queries a tile where every pair has a number
 
@@ -63,6 +77,64 @@ def contract_of(score: Callable, inputs: str) -> str:
     return inputs.replace("k: ... m d", "k: ... m c")
 
 
+def placed_arrays(f: Callable, letter: str) -> dict[str, int]:
+    """Arrays bound by ``functools.partial`` to a function of this library that have an axis of a letter: name to axis.
+
+    Axes count from the end. Those of a distribution of rows come after the axis of queries, the last batch axis.
+    """
+    record = _record(f)
+    if record is None or not isinstance(f, partial):
+        return {}
+    found = {}
+    for item in parse(record.inputs):
+        array = f.keywords.get(item.name)
+        axes = ("n", *item.axes) if isinstance(record, Distribution) and "n" not in item.axes else item.axes
+        if letter in axes and hasattr(array, "shape") and len(array.shape) >= len(axes) - axes.index(letter):
+            found[item.name] = axes.index(letter) - len(axes)
+    return found
+
+
+def per_tile(f: Callable, n: int, *, kind: str) -> Callable[[slice], Callable]:
+    """A function ``at(rows)``: `f` for a tile of the n queries, the arrays that are bound to it cut to the same tile.
+
+    Raises
+    ------
+    ValueError
+        If such an array has another number of queries.
+    """
+    axes = placed_arrays(f, "n")
+    for name, axis in axes.items():
+        own = f.keywords[name].shape[axis]  # type: ignore[attr-defined]
+        if own != n and not (own == 1 and isinstance(_record(f), Distribution)):
+            raise ValueError(f"{name} of the {kind} must have {n} queries along axis {axis}, got {own}")
+
+    def at(rows):
+        cut = {}
+        for name, axis in axes.items():
+            array = f.keywords[name]  # type: ignore[attr-defined]
+            cut[name] = array if array.shape[axis] == 1 else array[(..., rows, *[slice(None)] * (-axis - 1))]
+        return partial(f, **cut) if cut else f
+
+    return at
+
+
+def pairs_of(score: Callable, q: Any, k: Any, *, xp: Any) -> Any:
+    """The scores (..., rows, m) of the pairs; a score that ignores queries or keys reaches all of them.
+
+    Raises
+    ------
+    ValueError
+        If the score returns another number of queries or keys than it was given.
+    """
+    a, shape = score(q, k), (q.shape[-2], k.shape[-2])
+    if len(a.shape) < 2 or any(own not in (1, want) for own, want in zip(a.shape[-2:], shape, strict=True)):
+        raise ValueError(
+            f"score must return shape (..., {shape[0]}, {shape[1]}) for {shape[0]} queries and {shape[1]} keys, got "
+            f"{tuple(a.shape)}; form 'dense' gives it all queries and keys at once"
+        )
+    return xp.broadcast_to(a, (*a.shape[:-2], *shape))
+
+
 def hide(a: Any, rows: slice, *, mask: Any | None, bias: Any | None, band: Band, xp: Any) -> tuple[Any, bool]:
     """Scores (..., rows, m) with the bias added and -inf where a pair is not seen; and whether any might be hidden."""
     m = a.shape[-1]
@@ -88,8 +160,6 @@ def each_tile(attend_rows: Callable, n: int, size: int, *, xp: Any) -> Any:
 
 def take_rows(x: Any, place: Any, *, xp: Any) -> Any:
     """The rows of x (..., m, e) at integer places (..., n, w): an array (..., n, w, e). Batch axes broadcast."""
-    *batch, m, e = x.shape
-    first = m * xp.arange(math.prod(batch), dtype=xp.int64, device=x.device)
-    index = place + xp.reshape(first, (*batch, 1, 1))  # (..., n, w), into the rows of all members of the batch
-    rows = xp.take(xp.reshape(x, (math.prod(batch) * m, e)), xp.reshape(index, (math.prod(index.shape),)), axis=0)
-    return xp.reshape(rows, (*index.shape, e))
+    *batch, n, w = place.shape
+    rows = gather.take_rows(x, xp.reshape(place, (*batch, n * w)), xp=xp)  # (..., n w, e)
+    return xp.reshape(rows, (*rows.shape[:-2], n, w, rows.shape[-1]))

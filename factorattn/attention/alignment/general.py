@@ -15,6 +15,8 @@ from factorattn.attention.alignment.engine import (
     each_tile,
     hide,
     looks_across,
+    pairs_of,
+    per_tile,
     score_of,
 )
 from factorattn.attention.exact.options import band_of, check_pairs
@@ -60,7 +62,7 @@ def general_attention(
         Values.
     score : str or callable
         A name in `factorattn.score.SCORES` of a score without learned arrays, or a function of queries and keys:
-        ``functools.partial(general, w=w)``. Arrays that it brings must not have an axis of queries in form "tiled".
+        ``functools.partial(general, w=w)``.
     distribution : str or callable
         A name in `factorattn.distribution.DISTRIBUTIONS`, or a function of scores along their last axis:
         ``functools.partial(entmax, alpha=1.2)``.
@@ -72,7 +74,9 @@ def general_attention(
         Query i sees keys ``j <= i + m - n`` only.
     form : {"tiled", "dense"}
         Equal to rounding. "dense" is the definition and holds all scores; "tiled" goes through the queries a tile at
-        a time, which needs a distribution that treats each row by itself.
+        a time, which needs a distribution that treats each row by itself. An array with an axis of queries that is
+        bound to a function of this library, ``partial(cosine, beta=beta)`` or ``partial(entmax, alpha=alpha)``, is cut
+        to the tile; a function of yours is called with 256 queries or fewer, and must not bring such an array.
 
     Returns
     -------
@@ -82,8 +86,8 @@ def general_attention(
     Raises
     ------
     ValueError
-        If shapes disagree, a name is unknown, or the distribution looks across queries and `causal` or form "tiled" is
-        asked for.
+        If shapes disagree, a name is unknown, the distribution looks across queries and `causal` or form "tiled" is
+        asked for, or it draws from a seed of its own in form "tiled".
     TypeError
         If inputs are not floating arrays of one library, or `mask` is not boolean.
 
@@ -109,6 +113,11 @@ def general_attention(
             raise ValueError(
                 "causal must be False for a distribution that looks at all queries at once: later ones, too"
             )
+    if attend is _tiled and getattr(distribution, "keywords", {}).get("rng") is not None:
+        raise ValueError("form must be 'dense' for a distribution with rng: every tile would draw the same numbers")
+    score, distribution = (
+        per_tile(f, size["n"], kind=kind) for kind, f in (("score", score), ("distribution", distribution))
+    )
     o = attend(q, k, v, score=score, distribution=distribution, mask=mask, bias=bias, band=band, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
@@ -128,10 +137,9 @@ def _tiled(q, k, v, *, score, distribution, mask, bias, band, xp):
 
 
 def _attend_rows(q, k, v, rows, score, distribution, mask, bias, band, xp):
-    a = score(q, k)
-    a = xp.broadcast_to(a, (*a.shape[:-2], q.shape[-2], k.shape[-2]))  # (..., rows, m)
+    a = pairs_of(score(rows), q, k, xp=xp)  # (..., rows, m)
     a, hidden = hide(a, rows, mask=mask, bias=bias, band=band, xp=xp)
-    return weigh(distribution(a), v, guarded=hidden, xp=xp)  # (..., rows, e)
+    return weigh(distribution(rows)(a), v, guarded=hidden, xp=xp)  # (..., rows, e)
 
 
 FORMS = {"dense": _dense, "tiled": _tiled}

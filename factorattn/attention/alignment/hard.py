@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.attention.alignment.engine import ROWS, contract_of, each_tile, hide, score_of, take_rows
+from factorattn.attention.alignment.engine import (
+    ROWS,
+    contract_of,
+    each_tile,
+    hide,
+    pairs_of,
+    per_tile,
+    score_of,
+    take_rows,
+)
 from factorattn.attention.exact.options import band_of, check_pairs
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
@@ -60,8 +69,8 @@ def hard_attention(
     v : array, shape (..., m, e)
         Values.
     u : array, shape (..., n), optional
-        Numbers in [0, 1), one a query: the key is the first whose cumulative weight exceeds u. What lies outside draws
-        the first or the last key that has weight.
+        Numbers in [0, 1), one a query: the key is the first whose cumulative weight exceeds u. What lies outside is
+        brought to the nearer end: it draws the first or the last key that has weight. NaN gives a row of NaN.
     sample : bool, optional
         Draw a key, instead of taking the one with the largest score (the first of equals). By default only if `u` or
         `rng` is given.
@@ -69,7 +78,8 @@ def hard_attention(
         Source of randomness where `u` is left out (SPEC 7).
     score : str or callable
         A name in `factorattn.score.SCORES` of a score without learned arrays, or a function of queries and keys. The
-        paper's is ``functools.partial(additive, w_q=..., w_k=..., w=...)``.
+        paper's is ``functools.partial(additive, w_q=..., w_k=..., w=...)``. In form "gather" a function of yours is
+        called with 256 queries or fewer, and must not bring arrays with an axis of queries.
     mask : boolean array broadcasting to (..., n, m), optional
         True where query i may attend to key j.
     bias : array broadcasting to (..., n, m), optional
@@ -118,11 +128,11 @@ def hard_attention(
         numbers = generator(rng).random((*np.broadcast_shapes(*pairs), size["n"]))
         drawn = [xp.asarray(numbers, dtype=q.dtype, device=q.device)]  # (..., n)
 
+    score_at = per_tile(score, size["n"], kind="score")
+
     def pick(rows):
         """The key of each query of a tile, and its weight: 1, or 0 where none is seen, or NaN."""
-        a = score(q[..., rows, :], k)
-        a = xp.broadcast_to(a, (*a.shape[:-2], rows.stop - rows.start, size["m"]))
-        a, _ = hide(a, rows, mask=mask, bias=bias, band=band, xp=xp)
+        a, _ = hide(pairs_of(score_at(rows), q[..., rows, :], k, xp=xp), rows, mask=mask, bias=bias, band=band, xp=xp)
         return draw(a, drawn[0][..., rows], xp=xp) if sample else largest(a, xp=xp)  # (..., rows, 1), twice
 
     if size["m"] == 0:

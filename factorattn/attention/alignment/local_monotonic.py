@@ -56,8 +56,8 @@ def local_monotonic_attention(
         The paper's D: query i sees the 2 w + 1 keys from i - w to i + w. What lies outside the source is left out.
     score : str or callable
         A name in `factorattn.score.SCORES` of a score without learned arrays, or a function of queries and keys. In
-        form "gathered" it is called with queries (..., n, 1, d) and keys (..., n, w, d), so learned arrays that it
-        brings must not have batch axes.
+        form "gathered" it is called with queries (n, ..., 1, d) and keys (n, ..., w, d), for some of the n queries:
+        learned arrays that it brings may have batch axes, but none of queries or keys, for which there is "dense".
     mask : boolean array broadcasting to (..., n, m), optional
         True where query i may attend to key j.
     causal : bool

@@ -3,12 +3,13 @@
     W_i = { j : p_i - w <= j <= p_i + w },   p_ij = softmax over W_i of a(q_i, k_j)
     o_i = sum_{j in W_i} p_ij g_ij v_j,   g_ij = exp(-(j - p_i)^2 / (2 sigma^2)), or 1
 
-In the gathered form each query takes the keys of its window to itself, so that other pairs cost nothing.
+In the gathered form each query takes the keys of its window to itself, so that other pairs cost nothing. The score then
+sees the axis of queries before all batch axes, where no array that it brings can have an axis to meet it.
 """
 
 from collections.abc import Callable
 
-from factorattn.attention.alignment.engine import each_tile, hide, part, take_rows
+from factorattn.attention.alignment.engine import each_tile, hide, pairs_of, part, placed_arrays, take_rows
 from factorattn.primitives.pairs import softmax_weights, weigh
 
 __all__ = ["NEAR"]
@@ -23,9 +24,7 @@ def _dense(q, k, v, p, *, window, sigma, score, mask, band, xp):
     place = xp.arange(m, dtype=xp.int64, device=q.device)  # (m,)
     p = _bounded(p, window, m, xp=xp)
     first, last = _ends(p, window, xp=xp)  # (..., n, 1) each
-    a = score(q, k)
-    a = xp.broadcast_to(a, (*a.shape[:-2], n, m))
-    a, _ = hide(a, slice(0, n), mask=mask, bias=None, band=band, xp=xp)
+    a, _ = hide(pairs_of(score, q, k, xp=xp), slice(0, n), mask=mask, bias=None, band=band, xp=xp)
     a = xp.where((place >= first) & (place <= last), a, -xp.inf)
     weights = softmax_weights(a, xp=xp)[0] * _nearness(place, p, sigma, xp=xp)  # (..., n, m)
     return weigh(weights, v, guarded=True, xp=xp)
@@ -34,8 +33,27 @@ def _dense(q, k, v, p, *, window, sigma, score, mask, band, xp):
 def _gathered(q, k, v, p, *, window, sigma, score, mask, band, xp):
     """The same from the keys of each window alone."""
     n, m = q.shape[-2], k.shape[-2]
+    placed = [*placed_arrays(score, "n"), *placed_arrays(score, "m")]
+    if placed:
+        raise ValueError(f"form must be 'dense' for a score with a number for each query or key: {placed[0]}")
     if n == 0 or m <= SLOTS * window:
         return _dense(q, k, v, p, window=window, sigma=sigma, score=score, mask=mask, band=band, xp=xp)
+
+    one = pairs_of(score, q[..., :1, :], k[..., :1, :], xp=xp)  # learned arrays may have batch axes of their own
+    rank = max(len(q.shape) - 2, len(k.shape) - 2, len(p.shape) - 1, len(one.shape) - 2)  # of the batch
+
+    def queries_first(x):
+        """(..., rows, w, d) with the rows first and all batch axes after them."""
+        x = xp.moveaxis(x, -3, 0)
+        return x[(slice(None), *[None] * (rank + 3 - len(x.shape)), ...)]
+
+    def scores(q, keys):
+        """Scores (..., rows, w) of queries (..., rows, d) and the keys (..., rows, w, d) of each."""
+        a = pairs_of(score, queries_first(q[..., None, :]), queries_first(keys), xp=xp)  # (rows, ..., 1, w)
+        a = a[(*[None] * (rank + 3 - len(a.shape)), ...)]
+        if len(a.shape) != rank + 3 or a.shape[0] not in (1, q.shape[-2]):
+            raise ValueError(f"form must be 'dense' for a score that does not keep batch axes: got {tuple(a.shape)}")
+        return xp.moveaxis(a[..., 0, :], 0, -2)
 
     def attend_rows(rows):
         own = _bounded(p[..., rows], window, m, xp=xp)
@@ -49,7 +67,7 @@ def _gathered(q, k, v, p, *, window, sigma, score, mask, band, xp):
         if mask is not None:
             seen = seen & _take_pairs(part(mask, rows), place, xp=xp)
         keys, values = (take_rows(x, place, xp=xp) for x in (k, v))  # (..., rows, 3 w, d), (..., rows, 3 w, e)
-        a = xp.where(seen, score(q[..., rows, None, :], keys)[..., 0, :], -xp.inf)  # (..., rows, 3 w)
+        a = xp.where(seen, scores(q[..., rows, :], keys), -xp.inf)  # (..., rows, 3 w)
         weights = softmax_weights(a, xp=xp)[0] * _nearness(place, own, sigma, xp=xp)
         return weigh(weights[..., None, :], values, guarded=True, xp=xp)[..., 0, :]  # (..., rows, e)
 

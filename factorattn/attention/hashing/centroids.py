@@ -1,4 +1,4 @@
-"""Centroids of the Routing Transformer (Roy et al. 2020): what queries and keys are compared with, and how it learns.
+"""Centroids of the Routing Transformer (Roy et al. 2021): what queries and keys are compared with, and how it learns.
 
     x' = (x - mean x) / sqrt(var x + eps)                                          layer norm without scale and bias
     mu_t <- lambda mu_t + (1 - lambda) / 2 (sum_{i: t(q'_i) = t} q'_i + sum_{j: t(k'_j) = t} k'_j)
@@ -61,7 +61,7 @@ def update_centroids(q: Any, k: Any, mu: Any, *, decay: float = 0.999, eps: floa
 
     References
     ----------
-    Roy, Saffar, Vaswani and Grangier, "Efficient Content-Based Sparse Attention with Routing Transformers", 2020,
+    Roy, Saffar, Vaswani and Grangier, "Efficient Content-Based Sparse Attention with Routing Transformers", 2021,
     algorithm 1. arXiv:2003.05997
     """
     xp, size = check(INPUTS, q=q, k=k, mu=mu)

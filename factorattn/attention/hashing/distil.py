@@ -9,6 +9,7 @@ It stands between two layers of the encoder. Indices of x go round the sequence;
 from typing import Any
 
 from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.elementwise import elu
 from factorattn.scalars import whole
 
 __all__ = ["distil"]
@@ -71,8 +72,7 @@ def distil(x: Any, w: Any, b: Any | None = None, *, padding: str = "circular", p
         return xp.zeros((*x.shape[:-2], 0, size["f"]), dtype=dtype, device=x.device)
     x = _extended(x, taps // 2, padding == "circular", xp=xp)  # (..., n + p - 1, c)
     y = sum((x[..., t : t + n, :] @ w[t, :, :] for t in range(taps)), *bias)  # (..., n, f)
-    z = xp.where(y > 0, y, xp.expm1(xp.where(y > 0, 0.0, y)))
-    return xp.astype(_pooled(z, pool, stride, xp=xp), dtype, copy=False)
+    return xp.astype(_pooled(elu(y, xp=xp), pool, stride, xp=xp), dtype, copy=False)
 
 
 def _extended(x, more, circular, *, xp):

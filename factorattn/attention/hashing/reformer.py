@@ -15,6 +15,7 @@ from factorattn.attention.exact.options import check_pairs
 from factorattn.attention.hashing.buckets import default_factors, factors_of, hash_buckets, sorted_by_bucket, together
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.elementwise import unit_rows
 from factorattn.primitives.gather import take_pairs, take_rows
 from factorattn.primitives.pairs import masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import softmax_attend
@@ -49,7 +50,7 @@ def reformer_attention(
     rng: Any = None,
     mask: Any | None = None,
     causal: bool = False,
-    scale: float = 1.0,
+    scale: float | None = None,
     form: str = "chunked",
 ) -> Any:
     """Attend within hash buckets, in time linear in the length for a fixed number of buckets.
@@ -77,8 +78,8 @@ def reformer_attention(
         sorted behind all others, as if the sequence ended before it, and its row is zero.
     causal : bool
         No token sees a later one. Later tokens still take part in sorting: see the notes.
-    scale : float
-        Factor of q . k. 1 by default, since keys have length 1.
+    scale : float, optional
+        Factor of q . k; by default 1, since keys have length 1.
     form : {"chunked", "dense"}
         Equal to rounding. "dense" is the definition, O(n^2).
 
@@ -122,24 +123,14 @@ def reformer_attention(
         drawn = [xp.asarray(generator(rng).standard_normal(shape), dtype=qk.dtype, device=qk.device)]
     else:
         factors = factors_of(2 * size["p"] if buckets is None else buckets, halves=size["p"])
-    causal, scale = flag(causal=causal), real(scale=scale)
+    causal, scale = flag(causal=causal), 1.0 if scale is None else real(scale=scale)
     if size["n"] == 0:
         return xp.astype(weigh(qk @ qk.mT, v, guarded=False, xp=xp), dtype, copy=False)
     bucket = hash_buckets(qk, drawn[0], factors, mask=mask, xp=xp)  # (..., s, n)
     block = min(size["b"], size["n"])
     places = sorted_by_bucket(bucket, math.prod(factors), block, xp=xp)
-    o = attend(qk, _unit(qk, xp=xp), v, places, block=block, mask=mask, causal=causal, scale=scale, xp=xp)
+    o = attend(qk, unit_rows(qk, xp=xp), v, places, block=block, mask=mask, causal=causal, scale=scale, xp=xp)
     return xp.astype(o, dtype, copy=False)
-
-
-def _unit(x, *, xp):
-    """Rows of length one; a row of zeros stays. Divided by its largest entry first, no square overflows."""
-    if x.shape[-1] == 0:
-        return x
-    top = xp.max(xp.abs(x), axis=-1, keepdims=True)
-    x = x / xp.where(top == 0, 1.0, top)
-    length = xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True))
-    return x / xp.where(length == 0, 1.0, length)
 
 
 def _dense(q, k, v, places, *, block, mask, causal, scale, xp):

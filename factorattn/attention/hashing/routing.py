@@ -1,4 +1,4 @@
-"""Routing attention (Roy et al. 2020): queries and keys that are nearest to the same centroid attend to each other.
+"""Routing attention (Roy et al. 2021): queries and keys that are nearest to the same centroid attend to each other.
 
     q' = layer norm of q,   k' = layer norm of k
     S_t = the w queries i with the largest mu_t . q'_i,   T_t = the w keys j with the largest mu_t . k'_j
@@ -45,7 +45,7 @@ def routing_attention(
     window: int | None = None,
     mask: Any | None = None,
     causal: bool = False,
-    scale: float = 1.0,
+    scale: float | None = None,
     eps: float = 1e-6,
     form: str = "routed",
 ) -> Any:
@@ -58,7 +58,7 @@ def routing_attention(
     v : array, shape (..., m, e)
         Queries, keys and values; batch axes broadcast. The paper has k = q where it is causal.
     mu : array, shape (..., t, d)
-        Centroids; see `factorattn.attention.hashing.centroids.update_centroids`.
+        Centroids; see `factorattn.attention.hashing.update_centroids`.
     window : int, optional
         Number w of queries and of keys that each centroid takes. By default n / t and m / t, rounded up.
     mask : boolean array broadcasting to (..., n, m), optional
@@ -66,8 +66,8 @@ def routing_attention(
         take no place in a cluster.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only. Later tokens still take part in forming clusters.
-    scale : float
-        Factor of q' . k'. 1 by default, as in the paper: layer norm makes both vectors sqrt(d) long.
+    scale : float, optional
+        Factor of q' . k'; by default 1, as in the paper: layer norm makes both vectors sqrt(d) long.
     eps : float
         Added to the variances of the layer norm.
     form : {"routed", "dense"}
@@ -96,14 +96,15 @@ def routing_attention(
 
     References
     ----------
-    Roy, Saffar, Vaswani and Grangier, "Efficient Content-Based Sparse Attention with Routing Transformers", 2020,
+    Roy, Saffar, Vaswani and Grangier, "Efficient Content-Based Sparse Attention with Routing Transformers", 2021,
     algorithm 1. arXiv:2003.05997
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, mu=mu, window=window)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v, mu) = working_precision(q, k, v, mu, xp=xp)
     mask, _ = check_pairs(mask, None, q, k, v, xp=xp)
-    causal, scale, eps = flag(causal=causal), real(scale=scale), positive(eps=eps)
+    causal, eps = flag(causal=causal), positive(eps=eps)
+    scale = 1.0 if scale is None else real(scale=scale)
     n, m, t = size["n"], size["m"], size["t"]
     if 0 in (n, m, t):
         batch = np.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v, mu) + (() if mask is None else (mask,))))

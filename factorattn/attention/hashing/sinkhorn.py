@@ -70,7 +70,7 @@ def sinkhorn_attention(
         Queries, keys and values of one sequence; batch axes broadcast. The last block is filled up with zeros.
     scores : array, shape (..., n / b, n / b), optional
         The scores R before balancing (n / b rounded up): what a sorting network says, as
-        `factorattn.attention.hashing.sorting.network_scores`, with Gumbel noise if any. By default the scaled inner
+        `factorattn.attention.hashing.network_scores`, with Gumbel noise if any. By default the scaled inner
         product of the mean query of block i and the mean key of block j.
     block : int
         Tokens b of a block.

@@ -11,7 +11,7 @@ no row depends on a later one.
 from typing import Any
 
 from factorattn.contract import check, working_precision
-from factorattn.primitives.pairs import finite_top
+from factorattn.primitives.elementwise import log_sum_exp
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import flag
 
@@ -107,8 +107,8 @@ def balanced(scores: Any, *, iterations: int, temperature: float, causal: bool, 
         i = xp.arange(x.shape[-1], dtype=xp.int64, device=x.device)
         x = xp.where(i[None, :] < i[:, None], x, -xp.inf)
     for _ in range(iterations):
-        x = _less(x, _log_sum(x, -1, xp=xp), xp=xp)
-        x = _less(x, _log_sums_above(x, xp=xp) if causal else _log_sum(x, -2, xp=xp), xp=xp)
+        x = _less(x, log_sum_exp(x, axis=-1, xp=xp), xp=xp)
+        x = _less(x, _log_sums_above(x, xp=xp) if causal else log_sum_exp(x, axis=-2, xp=xp), xp=xp)
     return xp.exp(x)
 
 
@@ -117,18 +117,11 @@ def _less(x, total, *, xp):
     return x - xp.where(total == -xp.inf, 0.0, total)
 
 
-def _log_sum(x, axis, *, xp):
-    """The logarithm of the sum of exponentials along an axis, which stays."""
-    top = finite_top(xp.max(x, axis=axis, keepdims=True), xp=xp)
-    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
-    return xp.where(total == 0, -xp.inf, top + xp.log(xp.where(total == 0, 1.0, total)))
-
-
 def _log_sums_above(x, *, xp):
     """The same over the rows of x (..., t, t) from the first down to each: (..., t, t)."""
 
     def add(total, row):
-        total = _log_sum(xp.concat([total, x[..., row, :]], axis=-2), -2, xp=xp)
+        total = log_sum_exp(xp.concat([total, x[..., row, :]], axis=-2), axis=-2, xp=xp)
         return total, total
 
     start = xp.full((*x.shape[:-2], 1, x.shape[-1]), -xp.inf, dtype=x.dtype, device=x.device)

@@ -7,16 +7,17 @@ with learned position biases w ("AFT-full"), with w = 0 beyond a window ("AFT-lo
 No query meets a key: the query is a gate on the mean of the values.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from factorattn.attention.kernel.engine import divide
-from factorattn.attention.kernel.featurewise import absorb, absorb_all, empty, merge, sums_up_to
-from factorattn.attention.kernel.gated import log_sigmoid
+from factorattn.attention.kernel.featurewise import absorb, absorb_all, absorb_pairs, empty, merge, sums_up_to
 from factorattn.attention.kernel.keys import keys_or_pairs
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.elementwise import sigmoid
 from factorattn.primitives.pairs import band_seen
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import flag, whole
@@ -25,13 +26,13 @@ __all__ = ["aft_attention"]
 
 INPUTS = "q: ... n e, k: ... m e, v: ... m e, w?: ... n m"
 ROWS = 256  # queries a tile
-EDGE_ROWS = 32  # where tiles lie on the causal edge, and pairs are formed feature by feature
-FEW_ROWS = 8  # where that is so for all keys
+PAIR_ROWS = 32  # where pairs are formed feature by feature
+FEW_ROWS = 8  # where that is so for all keys at once
 
 
 @mechanism(
     inputs=INPUTS,
-    forms=("dense", "factored"),
+    forms=("dense", "tiled", "factored"),
     time="n*m*e",
     memory="n*e",
     causal="option",
@@ -47,7 +48,7 @@ def aft_attention(
     window: int | None = None,
     mask: Any | None = None,
     causal: bool = False,
-    form: str = "factored",
+    form: str = "tiled",
 ) -> Any:
     """Gate the mean of the values by the query; weights come from keys and positions, feature by feature.
 
@@ -63,13 +64,15 @@ def aft_attention(
         AFT-local: biases are zero where ``|i + m - n - j| > window``. Keys out there count all the same. The paper's s
         is ``window + 1``.
     mask : boolean array broadcasting to (..., n, m), optional
-        True where query i may attend to key j. One that differs from query to query is honoured pair by pair, as the
-        form "dense" does it.
+        True where query i may attend to key j. One that differs from query to query is honoured pair by pair, in every
+        form.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only.
-    form : {"factored", "dense"}
-        "dense" is the definition, feature by feature: O(n m e) exponentials. "factored" uses e^(k + w) = e^k e^w: it is
-        made of matrix products, and with `window` only of those near the diagonal.
+    form : {"tiled", "dense", "factored"}
+        "dense" is the definition, feature by feature: O(n m e) exponentials. "tiled" goes through tiles of pairs; keys
+        whose biases are zero, as they are without `w` or beyond `window`, are summed once for all queries. "factored"
+        does the rest, too, by matrix products, e^(k + w) = e^k e^w, as the paper does: many times faster, for biases or
+        keys of moderate spread (see Notes).
 
     Returns
     -------
@@ -87,9 +90,11 @@ def aft_attention(
     -----
     AFT-conv is w_ij = u_(j - i) inside a window, another u for each head: give that matrix as `w`.
 
-    "factored" takes the largest bias and the largest key out of each tile of 1024 keys. Where these fall on different
-    keys, and both are more than about 80 above all that is near the other one (700 in float64), sums underflow to zero;
-    "dense" has no such limit. float16 and bfloat16 inputs are computed in float32.
+    "tiled" and "dense" are exact for numbers of any size. "factored" is not: it takes the largest bias of a row and the
+    largest key out of each tile of 1024 keys, apart. It is sure while either the biases of a row or the keys lie within
+    70 of their largest (650 in float64). If neither do, weights may underflow, also all of a row, which then is zero:
+    biases that fall by one a position and keys that rise by one are such a case. float16 and bfloat16 inputs are
+    computed in float32.
 
     References
     ----------
@@ -110,13 +115,13 @@ def aft_attention(
         k, v = xp.where(shown, k, -xp.inf), xp.where(shown, v, 0.0)
         w = None if w is None else xp.where(shown.mT, w, 0.0)
     if mask is not None:
-        attend = _dense
+        attend = _tiled if attend is _factored else attend
     batch = np.broadcast_shapes(*(x.shape[:-2] for x in (k, v, w, mask) if x is not None))
     last = size["m"] - size["n"]  # the key beside query 0
     numerator, denominator, _ = attend(
         k, v, w, batch=batch, n=size["n"], last=last, window=window, mask=mask, causal=flag(causal=causal), xp=xp
     )
-    o = xp.exp(log_sigmoid(q, xp=xp)) * divide(numerator, denominator, xp=xp)
+    o = sigmoid(q, xp=xp) * divide(numerator, denominator, scaled=True, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 
@@ -137,14 +142,20 @@ def _dense(k, v, w, *, batch, n, last, window, mask, causal, xp):
     return empty(batch, 0, v, xp=xp) if out is None else out
 
 
-def _factored(k, v, w, *, batch, n, last, window, mask, causal, xp):
-    """Keys that all rows of a tile see by matrix products, those on the causal edge pair by pair."""
+def _tiled(k, v, w, *, batch, n, last, window, mask, causal, xp, products=False):
+    """Pairs tile by tile, and sums over keys that are far from a tile of queries, where biases are zero.
+
+    With `products`, keys near by that all rows of the tile see are summed by matrix products.
+    """
     m = k.shape[-2]
-    if w is None and not causal:
+    if w is None and mask is None and not causal:
         state = absorb_all(empty(batch, 1, v, xp=xp), k, v, slice(0, m), xp=xp)
         return tuple(xp.broadcast_to(part, (*part.shape[:-2], n, part.shape[-1])) for part in state)
     reach = window if w is not None else 0  # without biases no key is near; None is all of them
-    size = EDGE_ROWS if causal else ROWS
+    if mask is not None:
+        reach = None
+    size = ROWS if products and not causal else PAIR_ROWS
+    absorb_near = absorb_all if products else absorb_pairs
     if reach is not None:
         runs, far = _far(k, v, n, last, reach, causal, size, xp=xp)
 
@@ -155,12 +166,15 @@ def _factored(k, v, w, *, batch, n, last, window, mask, causal, xp):
             state, run = merge(state, tuple(part[..., tile : tile + 1, :] for part in far), xp=xp), runs[tile]
         edge = min(max(rows.start + last, run.start), run.stop) if causal else run.stop
         inner, outer = slice(run.start, edge), slice(edge, min(max(rows.stop + last, edge), run.stop))
+        if mask is not None:
+            inner, outer = slice(run.start, run.start), slice(run.start, outer.stop)
         if inner.start < inner.stop:
-            state = absorb_all(state, k, v, inner, _near(w, rows, inner, last, window, xp=xp), xp=xp)
+            state = absorb_near(state, k, v, inner, _near(w, rows, inner, last, window, xp=xp), xp=xp)
         if outer.start < outer.stop:
-            seen = band_seen(rows, outer, (None, last), device=v.device, xp=xp)
-            near = _near(w, rows, outer, last, window, xp=xp)
-            state = absorb(state, k[..., outer, :], v[..., outer, :], near, seen, xp=xp)
+            seen = band_seen(rows, outer, (None, last), device=v.device, xp=xp) if causal else None
+            if mask is not None:
+                seen = mask[..., rows, outer] if seen is None else seen & mask[..., rows, outer]
+            state = absorb_pairs(state, k, v, outer, _near(w, rows, outer, last, window, xp=xp), seen, xp=xp)
         return None, state
 
     out = scan_tiles(attend_rows, None, 0, n, size, xp=xp, alike=reach is None and not causal)[1]
@@ -194,4 +208,5 @@ def _near(w, rows, keys, last, window, *, xp):
     return xp.where(band_seen(rows, keys, (last - window, last + window), device=w.device, xp=xp), part, 0.0)
 
 
-FORMS = {"dense": _dense, "factored": _factored}
+_factored = partial(_tiled, products=True)
+FORMS = {"dense": _dense, "tiled": _tiled, "factored": _factored}

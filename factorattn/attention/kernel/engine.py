@@ -32,7 +32,7 @@ def kernel_attend(
         Features of the keys.
     v : array, shape (..., m, e)
     log_scale : array, shape (..., m, 1), optional
-        The log scales s_j; zero if left out.
+        The log scales s_j; zero if left out. Features then are of a size about one.
     causal : bool
         Query i sees keys ``j <= i + m - n`` only.
     form : {"parallel", "chunked", "recurrent"}
@@ -42,7 +42,7 @@ def kernel_attend(
     Returns
     -------
     o : array, shape (..., n, e)
-        Zeros where a query sees no key.
+        Zeros where a query sees no key, or none whose product with it is in range.
     """
     attend = choose(FORMS, form=form)
     if shown is not None:  # features of zero weigh nothing, and no NaN is left to spread
@@ -65,24 +65,24 @@ def _parallel(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp
     if seen is not None:
         weights = xp.where(seen, weights, 0.0)
     numerator = weigh(weights, v, guarded=causal, xp=xp)  # (..., n, e)
-    return divide(numerator, xp.sum(weights, axis=-1, keepdims=True), xp=xp)
+    return divide(numerator, xp.sum(weights, axis=-1, keepdims=True), scaled=log_scale is not None, xp=xp)
 
 
 def _chunked(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """Sums over keys first; causal ones chunk by chunk."""
     if causal:
-        return divide(*causal_scan(f, g, v, log_scale=log_scale), xp=xp)
+        return divide(*causal_scan(f, g, v, log_scale=log_scale), scaled=log_scale is not None, xp=xp)
     if log_scale is not None:
         top = finite_top(xp.max(log_scale, axis=-2, keepdims=True), xp=xp)  # (..., 1, 1)
         g = g * xp.exp(log_scale - top)  # (..., m, r)
     numerator = f @ (g.mT @ v)  # (..., n, e)
-    return divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, xp=xp)
+    return divide(numerator, f @ xp.sum(g, axis=-2, keepdims=True).mT, scaled=log_scale is not None, xp=xp)
 
 
 def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, xp: Any) -> Any:
     """One key at a time into a state of constant size: how a decoder runs it."""
     if causal:
-        return divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), xp=xp)
+        return divide(*causal_scan(f, g, v, log_scale=log_scale, chunk=1), scaled=log_scale is not None, xp=xp)
 
     def add(state, keys):
         return gather_keys(
@@ -90,12 +90,20 @@ def _recurrent(f: Any, g: Any, v: Any, *, log_scale: Any | None, causal: bool, x
         ), None
 
     (outer, total, _), _ = scan_tiles(add, empty_state(g, v, xp=xp), 0, g.shape[-2], 1, xp=xp)
-    return divide(f @ outer, f @ total.mT, xp=xp)
+    return divide(f @ outer, f @ total.mT, scaled=log_scale is not None, xp=xp)
 
 
-def divide(numerator: Any, denominator: Any, *, xp: Any) -> Any:
-    """Normalise rows; one that sees no key, or none of whose weights are in range, is zero."""
-    return numerator / xp.where(denominator == 0, 1.0, denominator)
+def divide(numerator: Any, denominator: Any, *, scaled: bool, xp: Any) -> Any:
+    """Normalise rows; one that sees no key, or none of whose weights are in range, is zero.
+
+    `scaled` says that the largest weights would be about one. A sum near the smallest number is then made of products
+    that underflowed, of which every form lost others: its digits mean nothing.
+    """
+    if not scaled:
+        return numerator / xp.where(denominator == 0, 1.0, denominator)
+    info = xp.finfo(denominator.dtype)
+    lost = xp.abs(denominator) < float(info.smallest_normal) / float(info.eps)
+    return xp.where(lost, 0.0, numerator / xp.where(lost, 1.0, denominator))
 
 
 FORMS = {"parallel": _parallel, "chunked": _chunked, "recurrent": _recurrent}

@@ -12,10 +12,11 @@ import numpy as np
 from factorattn.primitives.pairs import finite_top
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["State", "absorb", "absorb_all", "empty", "exponentials", "merge", "sums_up_to"]
+__all__ = ["State", "absorb", "absorb_all", "absorb_pairs", "empty", "exponentials", "merge", "sums_up_to"]
 
 State = tuple[Any, Any, Any]
 COLS = 1024  # keys a tile
+PAIR_COLS = 64  # where every pair has a number for each feature: the tile stays in a cache
 
 
 def empty(batch: tuple[int, ...], rows: int, v: Any, *, xp: Any) -> State:
@@ -48,8 +49,8 @@ def absorb(state: State, k: Any, v: Any, w: Any | None, seen: Any | None, *, xp:
 def _absorb_factored(state: State, k: Any, v: Any, w: Any | None, *, xp: Any) -> State:
     """The same where all rows see all keys of the tile: e^(w + k) = e^w e^k turns the sums into matrix products.
 
-    The largest of w and of k are taken out apart, tile by tile. Where neither is near its own largest at the same key,
-    sums may underflow: both would have to spread beyond the range of the exponential, 88 in float32.
+    The largest of w and of k are taken out apart, tile by tile. Where no key of the tile is near both of them, sums
+    lose digits, and beyond the range of the exponential, 88 in float32, they vanish.
     """
     high = xp.max(k, axis=-2, keepdims=True)  # (..., 1, e)
     shares = xp.exp(k - finite_top(high, xp=xp))  # (..., keys, e)
@@ -83,13 +84,29 @@ def sums_up_to(stops: list[int], k: Any, v: Any, *, xp: Any) -> State:
 
 
 def absorb_all(state: State, k: Any, v: Any, keys: slice, w: Any | None = None, *, xp: Any) -> State:
-    """Let rows see a run of keys, all of it, tile by tile; `w` (..., rows, keys) belongs to the run."""
+    """Let rows see a run of keys, all of it, by matrix products; `w` (..., rows, keys) belongs to the run.
+
+    Without `w` that is exact for numbers of any size.
+    """
 
     def step(state, cols):
         part = None if w is None else w[..., cols.start - keys.start : cols.stop - keys.start]
         return _absorb_factored(state, k[..., cols, :], v[..., cols, :], part, xp=xp), None
 
     return scan_tiles(step, state, keys.start, keys.stop, COLS, xp=xp)[0]
+
+
+def absorb_pairs(
+    state: State, k: Any, v: Any, keys: slice, w: Any | None, seen: Any | None = None, *, xp: Any
+) -> State:
+    """Let rows see a run of keys, pair by pair: `absorb`, tile by tile; `w` and `seen` (..., rows, keys)."""
+
+    def step(state, cols):
+        here = slice(cols.start - keys.start, cols.stop - keys.start)
+        parts = (part if part is None else part[..., here] for part in (w, seen))
+        return absorb(state, k[..., cols, :], v[..., cols, :], *parts, xp=xp), None
+
+    return scan_tiles(step, state, keys.start, keys.stop, PAIR_COLS, xp=xp)[0]
 
 
 def _joined(state, parts, t, *, xp):

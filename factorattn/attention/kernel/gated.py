@@ -14,10 +14,11 @@ import numpy as np
 from factorattn.attention.kernel.engine import divide, kernel_attend
 from factorattn.contract import choose
 from factorattn.primitives.causal_scan import CHUNK, empty_state, gather_keys
+from factorattn.primitives.elementwise import log_sigmoid
 from factorattn.primitives.pairs import band_seen, finite_top, weigh
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["gated_attend", "log_sigmoid"]
+__all__ = ["gated_attend"]
 
 CHUNKS = {"parallel": None, "chunked": CHUNK, "recurrent": 1}
 
@@ -51,9 +52,8 @@ def gated_attend(
         keep, add = xp.where(shown, keep, 0.0), xp.where(shown, add, -xp.inf)
         g, v = xp.where(shown, g, 0.0), xp.where(shown, v, 0.0)
     if causal and g.shape[-2] > 0:
-        return divide(
-            *_scan(f, g, v, keep, add, max(1, *f.shape[-2:-1], g.shape[-2]) if chunk is None else chunk, xp=xp), xp=xp
-        )
+        chunk = max(1, *f.shape[-2:-1], g.shape[-2]) if chunk is None else chunk
+        return divide(*_scan(f, g, v, keep, add, chunk, xp=xp), scaled=True, xp=xp)
     return kernel_attend(f, g, v, log_scale=add + _later(keep, xp=xp), causal=False, form=form, xp=xp)
 
 
@@ -101,8 +101,3 @@ def _scan(f, g, v, keep, add, chunk, *, xp):
     if some is None:
         return nothing
     return some if blind == 0 else tuple(xp.concat([a, b], axis=-2) for a, b in zip(nothing, some, strict=True))
-
-
-def log_sigmoid(x: Any, *, xp: Any) -> Any:
-    """log(1 / (1 + exp(-x))), accurate for large arguments of either sign."""
-    return xp.minimum(x, xp.zeros_like(x)) - xp.log1p(xp.exp(-xp.abs(x)))

@@ -12,6 +12,7 @@ from factorattn.attention.kernel.engine import kernel_attend
 from factorattn.attention.kernel.keys import check_keys
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, working_precision
+from factorattn.primitives.elementwise import elu_plus_one
 from factorattn.scalars import flag
 
 __all__ = ["linear_attention"]
@@ -72,8 +73,8 @@ def linear_attention(
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
     shown = check_keys(mask, q, k, v, xp=xp)
     o = kernel_attend(
-        _elu_plus_one(q, xp=xp),
-        _elu_plus_one(k, xp=xp),
+        elu_plus_one(q, xp=xp),
+        elu_plus_one(k, xp=xp),
         v,
         log_scale=None,
         causal=flag(causal=causal),
@@ -82,7 +83,3 @@ def linear_attention(
         xp=xp,
     )
     return xp.astype(o, dtype, copy=False)
-
-
-def _elu_plus_one(x, *, xp):
-    return xp.where(x > 0, x + 1, xp.exp(xp.minimum(x, xp.zeros_like(x))))

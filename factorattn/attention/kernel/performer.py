@@ -109,7 +109,8 @@ def performer_attention(
     Notes
     -----
     The estimate is of use while ``scale |q|^2`` and ``scale |k|^2`` are moderate: its relative variance grows as their
-    exponential. Far beyond, all estimated weights of a row may vanish, and the row is then zero.
+    exponential. Far beyond, features of a query and of all keys it sees may be large in different places only, by more
+    than the range of numbers: all estimated weights of a row vanish, and the row is then zero.
 
     The usual stabilizer subtracts a maximum over all keys, which lets a causal output see the future; here log scales
     are kept per key and only their maximum over the keys seen is subtracted. The authors' code also adds a small number

@@ -19,6 +19,7 @@ from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.factor.features import trigonometric_features
 from factorattn.factor.generalized import generalized_features
+from factorattn.primitives.elementwise import unit_rows
 from factorattn.scalars import flag
 
 __all__ = ["random_feature_attention"]
@@ -133,23 +134,13 @@ def random_feature_attention(
     if sigma is not None:
         w = w * at["sigma"][..., None, :]  # (..., r, d)
     shown = check_keys(mask, q, k, v, xp=xp)
-    f, g = (phi(_of_length_one(x, xp=xp), w, xp=xp)[0] for x in (q, k))  # (..., n, 2 r or r), (..., m, 2 r or r)
+    f, g = (phi(unit_rows(x, xp=xp), w, xp=xp)[0] for x in (q, k))  # (..., n, 2 r or r), (..., m, 2 r or r)
     common = {"causal": flag(causal=causal), "form": form, "shown": shown, "xp": xp}
     if gate is None:
         o = kernel_attend(f, g, v, log_scale=None, **common)
     else:
         o = gated_attend(f, g, v, gate=at["gate"][..., None], **common)
     return xp.astype(o, dtype, copy=False)
-
-
-def _of_length_one(x, *, xp):
-    """Each row over its length; over its largest entry first, so that no square over- or underflows."""
-    if x.shape[-1] == 0:
-        return x
-    peak = xp.max(xp.abs(x), axis=-1, keepdims=True)
-    x = x / xp.where(peak == 0, 1.0, peak)
-    length = xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True))
-    return x / xp.where(length == 0, 1.0, length)
 
 
 def _arccos(x, w, *, xp):

@@ -5,7 +5,7 @@ from factorattn.attention.levels.hierarchical import hierarchical_attention
 from factorattn.attention.levels.multidimensional import multidimensional_attention
 from factorattn.attention.levels.multirepresentational import multirepresentational_attention
 from factorattn.attention.levels.source2token import source2token_attention
-from factorattn.attention.levels.structured import structured_attention
+from factorattn.attention.levels.structured import redundancy_penalty, structured_attention
 
 __all__ = [
     "area_attention",
@@ -15,3 +15,6 @@ __all__ = [
     "source2token_attention",
     "structured_attention",
 ]
+
+# Public, but no mechanisms: what is added to a loss in training.
+HELPERS = (redundancy_penalty,)

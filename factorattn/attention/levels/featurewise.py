@@ -7,6 +7,7 @@ Logits are triples (query, key, feature), so the definition holds n m c of them,
 
 from typing import Any
 
+from factorattn.primitives.elementwise import elu
 from factorattn.primitives.pairs import finite_top, softmax_weights
 
 __all__ = ["ACTIVATIONS", "absorb", "attend_all", "empty", "finish"]
@@ -17,7 +18,7 @@ def _scaled_tanh(z: Any, ceiling: float, *, xp: Any) -> Any:
 
 
 def _elu(z: Any, ceiling: float, *, xp: Any) -> Any:
-    return xp.where(z > 0, z, xp.expm1(xp.minimum(z, xp.zeros_like(z))))
+    return elu(z, xp=xp)
 
 
 # Each takes a hidden layer and a ceiling, which only the first one has.

@@ -12,7 +12,7 @@ from factorattn.attention.levels.engine import checked_mask
 from factorattn.attention.levels.featurewise import ACTIVATIONS, absorb, attend_all, empty, finish
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, check_batches, choose, working_precision
-from factorattn.primitives.softmax_attend import batch_of, seen_pairs, visible
+from factorattn.primitives.softmax_attend import batch_of, seen_pairs, tile_of, visible
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import flag, positive
 
@@ -119,7 +119,7 @@ def multidimensional_attention(
         return hidden if w is None else hidden @ w.mT[..., None, :, :]
 
     def seen_of(rows, cols):
-        seen = None if mask is None else _part(mask, rows, cols)
+        seen = tile_of(mask, rows, cols)
         seen = seen_pairs(seen, rows, cols, band, xp=xp, device=x.device)
         if direction != "others":
             return seen
@@ -129,11 +129,6 @@ def multidimensional_attention(
 
     batch = batch_of(queries, keys, w, mask)
     return xp.astype(attend(x, logits_of, seen_of, band, batch, xp=xp), dtype, copy=False)
-
-
-def _part(mask, rows, cols):
-    """The rows and columns of a mask that may be one row or one column for all."""
-    return mask[..., rows if mask.shape[-2] > 1 else slice(None), cols if mask.shape[-1] > 1 else slice(None)]
 
 
 def _dense(x, logits_of, seen_of, band, batch, *, xp):

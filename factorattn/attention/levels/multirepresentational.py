@@ -11,6 +11,7 @@ from typing import Any
 from factorattn.attention.levels.engine import checked_mask
 from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, check_batches, choose, working_precision
+from factorattn.primitives.elementwise import sigmoid
 from factorattn.primitives.pairs import softmax_weights
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import real
@@ -142,8 +143,8 @@ def _softmax(scores, seen, *, xp):
 
 
 def _sigmoid(scores, seen, *, xp):
-    half = 0.5 * (1.0 + xp.tanh(0.5 * scores))  # 1 / (1 + e^-x), of any size of x
-    return half if seen is None else xp.where(seen, half, 0.0)
+    weights = sigmoid(scores, xp=xp)
+    return weights if seen is None else xp.where(seen, weights, 0.0)
 
 
 def _tanh(scores, seen, *, xp):

@@ -3,8 +3,8 @@
     memory'     = the last n_m of [memory; h]
     compressed' = the last n_cm of [compressed; f(old)],   old = what [memory; h] has no more room for
 
-with f one of the compression functions: c states become one. An auxiliary loss asks that attention to f(old) give what
-attention to old gave: their attention-reconstruction loss.
+with f one of the compression functions: c states become one. What makes no whole block of c stays in the memory. An
+auxiliary loss asks that attention to f(old) give what attention to old gave: their attention-reconstruction loss.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.attention.exact.options import scale_of
-from factorattn.attention.memory.relative import Terms, average_weights
+from factorattn.attention.memory.relative import Terms, average_weights, joined
 from factorattn.contract import check, choose, working_precision
 from factorattn.primitives.softmax_attend import softmax_attend
 from factorattn.scalars import whole
@@ -92,6 +92,8 @@ def remember(
 ) -> tuple[Any, Any]:
     """Put the states of a segment into the memory, and what it has no more room for into the compressed one.
 
+    Only whole blocks of `rate` states leave the memory: no state is lost before it was compressed.
+
     Parameters
     ----------
     h : array, shape (..., n, c)
@@ -100,32 +102,43 @@ def remember(
     compressed : array, shape (..., p, c), optional
         Both memories so far, the oldest first; none by default. (The paper begins with zeros.)
     memory_length, compressed_length : int
-        How much they hold at most; the oldest compressed memories are forgotten.
+        How much they hold; the oldest compressed memories are forgotten. The memory may hold up to ``rate - 1`` states
+        more, which wait there for the rest of their block. Where all lengths are multiples of `rate`, as the paper's
+        are, none has to wait.
     rate, how, weight, bias, dilation
-        See `compress`. The paper's segments are multiples of `rate`, so that no state is left out.
+        See `compress`.
     usage : array, shape (..., l + n), for "most used"
         How much attention each state of [memory; h] got.
 
     Returns
     -------
-    memory : array, shape (..., min(l + n, memory_length), c)
+    memory : array, shape (..., l + n - s rate, c)
+        For s blocks that left it: as few as bring it below ``memory_length + rate`` states.
     compressed : array, shape (..., at most compressed_length, c)
         In the result dtype of the inputs.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a length is negative, or `compress` refuses its options.
+    TypeError
+        If inputs are not floating arrays of one library.
     """
-    inputs = "h: ... n c, memory?: ... l c, compressed?: ... p c"
-    xp, _ = check(inputs, h=h, memory=memory, compressed=compressed)
+    inputs = "h: ... n c, memory?: ... l c, compressed?: ... p c, rate = r"
+    xp, size = check(inputs, h=h, memory=memory, compressed=compressed, rate=rate)
     room, most = whole(memory_length=memory_length), whole(compressed_length=compressed_length)
     if min(room, most) < 0:
         raise ValueError(f"memories hold 0 states or more, got lengths {room} and {most}")
     dtype = xp.result_type(*(x for x in (h, memory, compressed) if x is not None))
-    states = _joined([memory, h], dtype, xp=xp)  # (..., l + n, c)
-    gone = max(0, states.shape[-2] - room)
+    memory, compressed, h = (x if x is None else xp.astype(x, dtype, copy=False) for x in (memory, compressed, h))
+    states = joined([memory, h], xp=xp)  # (..., l + n, c)
+    gone = max(0, states.shape[-2] - room) // size["r"] * size["r"]  # whole blocks
     used = usage
     if usage is not None:
         xp, _ = check("states: ... m c, usage: ... m", states=states, usage=usage)
         used = usage[..., :gone]
     new = compress(states[..., :gone, :], rate, how=how, weight=weight, bias=bias, dilation=dilation, usage=used)
-    longer = _joined([compressed, new], dtype, xp=xp)
+    longer = joined([compressed, new], xp=xp)
     return states[..., gone:, :], longer[..., max(0, longer.shape[-2] - most) :, :]
 
 
@@ -230,13 +243,6 @@ def _most_used(x, extra, rate, count, *, dilation, xp):
     x = xp.broadcast_to(x, (*batch, *x.shape[-2:]))
     picks = xp.broadcast_to(picks[..., None], (*batch, count, x.shape[-1]))
     return xp.take_along_axis(x, picks, axis=-2)
-
-
-def _joined(parts, dtype, *, xp):
-    """Join what there is along the axis -2, whatever its batch axes."""
-    there = [xp.astype(part, dtype, copy=False) for part in parts if part is not None]
-    batch = np.broadcast_shapes(*(x.shape[:-2] for x in there))
-    return xp.concat([xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in there], axis=-2)
 
 
 WAYS = {"mean": _mean, "max": _max, "convolution": _convolution, "most used": _most_used}

@@ -4,7 +4,7 @@
 
 with the relative positions of `factorattn.attention.memory.transformer_xl`, counted along all three: a compressed
 memory takes one place, whatever it was made of. How memories are compressed, and when, is in
-`factorattn.attention.memory.compression`.
+`factorattn.attention.memory.remember`.
 """
 
 from typing import Any
@@ -66,7 +66,7 @@ def compressive_attention(
     k_compressed : array, shape (..., p, d), optional
     v_compressed : array, shape (..., p, e), optional
         Keys and values of the compressed memory, older still. Memories hold hidden states, of which keys and values are
-        projections: see `factorattn.attention.memory.compression.remember`.
+        projections: see `factorattn.attention.memory.remember`.
     u, v_bias : array, shape (..., d), optional
         What every query asks of keys, and of positions.
     mask : boolean array broadcasting to (..., n, p + l + n), optional

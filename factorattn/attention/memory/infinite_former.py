@@ -60,7 +60,7 @@ def infinite_former_attention(
     k : array, shape (..., r, d)
     v : array, shape (..., r, e)
         Projected coefficients ``b @ w_k`` and ``b @ w_v`` of a memory b of r basis functions, as
-        `factorattn.attention.memory.long_term.extend_memory` makes it.
+        `factorattn.attention.memory.extend_memory` makes it.
     w_mu, w_sigma : array, shape (..., r)
         What makes mean and variance of the r scores of a query; learned for each head in the paper, shared by the heads
         in the authors' code.

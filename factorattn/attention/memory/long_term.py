@@ -9,18 +9,19 @@ the older a value is, the less of them it keeps. Sticky memories sample where at
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from factorattn.attention.exact.options import scale_of
+from factorattn.attention.memory.relative import joined
 from factorattn.attention.memory.signal import basis_of, widths_of
 from factorattn.contract import check, working_precision
 from factorattn.factor.gaussian import upper_tail
 from factorattn.factor.radial import gaussian_means
 from factorattn.factor.ridge import contraction_operator
-from factorattn.scalars import generator, positive, real, whole
+from factorattn.primitives.elementwise import log_sigmoid, sigmoid
+from factorattn.scalars import generator, positive, real
 
 __all__ = ["attended_densities", "densities", "extend_memory", "folded", "kl_regulariser", "sticky_places"]
 
+SAMPLES = 512  # as in the authors' code
 TINY = 1e-30  # stands for a deviation of zero: far below any distance between times, and no number overflows
 
 
@@ -30,7 +31,7 @@ def extend_memory(
     *,
     rank: int | None = None,
     places: Any | None = None,
-    samples: int = 512,
+    samples: int | None = None,
     contraction: float = 0.75,
     widths: float | Sequence[float] = (0.01, 0.05),
     ridge: float = 1.0,
@@ -49,8 +50,8 @@ def extend_memory(
     places : array, shape (..., p), optional
         Where in 0 .. 1 the old function is sampled, in ascending order, for example by `sticky_places`. By default at
         `samples` equal steps up to 1.
-    samples : int
-        Their number p, where they are left out.
+    samples : int, optional
+        Their number p, where `places` are left out; by default 512.
     contraction : float
         The share tau of the new time that the old function gets, between 0 and 1.
     widths : float or sequence of float
@@ -65,7 +66,8 @@ def extend_memory(
     Raises
     ------
     ValueError
-        If shapes disagree, `rank` is missing where there is no memory, or a number is out of its range.
+        If shapes disagree, `rank` is missing where there is no memory, both `places` and `samples` are given, no place
+        is sampled, or a number is out of its range.
     TypeError
         If inputs are not floating arrays of one library.
 
@@ -79,26 +81,27 @@ def extend_memory(
     ----------
     Martins, Marinho and Martins, "Infinite-former: Infinite Memory Transformer", 2022. arXiv:2109.00301
     """
-    inputs = "memory?: ... r c, x: ... m c, places?: ... p, rank? = r"
-    xp, size = check(inputs, memory=memory, x=x, places=places, rank=rank)
+    inputs = "memory?: ... r c, x: ... m c, places?: ... p, samples? = p, rank? = r"
+    if places is not None and samples is not None:
+        raise ValueError("samples must be None where places are given: nothing is left to draw")
+    xp, size = check(inputs, memory=memory, x=x, places=places, samples=samples, rank=rank)
     if "r" not in size:
         raise ValueError("rank must be given where there is no memory that has one")
     spreads, penalty, tau = widths_of(widths), positive(ridge=ridge), real(contraction=contraction)
     if not 0.0 < tau < 1.0:
         raise ValueError(f"contraction must be between 0 and 1, got {contraction!r}")
+    if memory is None and places is not None:
+        raise ValueError("places are where an old memory is sampled, and there is none; leave them out")
     given = [value for value in (x, memory, places) if value is not None]
     dtype, (x, *rest) = working_precision(*given, xp=xp)
-    if memory is None:
-        if places is not None:
-            raise ValueError("places are where an old memory is sampled, and there is none; leave them out")
-        values, p = x, 0
-    else:
-        p = whole(samples=samples)
-        even = (xp.arange(p, dtype=x.dtype, device=x.device) + 1.0) / max(p, 1)
-        memory, places, *_ = *rest, even
-        old, p = _sampled(memory, places, spreads, xp=xp), places.shape[-1]  # (..., p, c)
-        batch = np.broadcast_shapes(old.shape[:-2], x.shape[:-2])
-        values = xp.concat([xp.broadcast_to(part, (*batch, *part.shape[-2:])) for part in (old, x)], axis=-2)
+    values, p = x, 0
+    if memory is not None:
+        p = size.get("p", SAMPLES)
+        if p == 0:
+            raise ValueError("places must be one at least: an old memory that is sampled nowhere would be lost")
+        memory = rest[0]
+        places = (xp.arange(p, dtype=x.dtype, device=x.device) + 1.0) / p if places is None else rest[1]
+        values = joined([_sampled(memory, places, spreads, xp=xp), x], xp=xp)  # (..., p + m, c)
     g = contraction_operator(p, size["m"], tau if p else 0.0, size["r"], spreads, penalty)
     return xp.astype(xp.asarray(g, dtype=x.dtype, device=x.device).mT @ values, dtype, copy=False)
 
@@ -115,7 +118,7 @@ def attended_densities(q: Any, k: Any, w_mu: Any, w_sigma: Any, *, scale: float 
 
 
 def sticky_places(
-    mu: Any, sigma: Any, samples: int = 512, *, bins: int = 128, quantiles: Any | None = None, rng: Any = None
+    mu: Any, sigma: Any, samples: int | None = None, *, bins: int = 128, quantiles: Any | None = None, rng: Any = None
 ) -> Any:
     """Draw places where attention has been: from a histogram of its densities over 0 .. 1.
 
@@ -123,8 +126,8 @@ def sticky_places(
     ----------
     mu, sigma : array, shape (..., n)
         Densities of all queries whose attention counts; for all heads, bring the heads into this axis.
-    samples : int
-        Number of places, where `quantiles` is left out.
+    samples : int, optional
+        Number of places, where `quantiles` are left out; by default 512.
     bins : int
         Number of bins of equal width. The probability of each is the mass that all densities together have there.
     quantiles : array, shape (..., p), optional
@@ -140,13 +143,14 @@ def sticky_places(
     Raises
     ------
     ValueError
-        If shapes disagree, `bins` is not positive, or both `quantiles` and `rng` are given.
+        If shapes disagree, `bins` or `samples` is not positive, or `quantiles` are given with `samples` or `rng`.
     TypeError
         If inputs are not floating arrays of one library.
     """
-    xp, size = check(
-        "mu: ... n, sigma: ... n, quantiles?: ... p, bins = b", mu=mu, sigma=sigma, quantiles=quantiles, bins=bins
-    )
+    if quantiles is not None and samples is not None:
+        raise ValueError("samples must be None where quantiles are given: nothing is left to draw")
+    inputs = "mu: ... n, sigma: ... n, quantiles?: ... p, samples? = p, bins = b"
+    xp, size = check(inputs, mu=mu, sigma=sigma, quantiles=quantiles, samples=samples, bins=bins)
     given = (mu, sigma) if quantiles is None else (mu, sigma, quantiles)
     dtype, (mu, sigma, *drawn) = working_precision(*given, xp=xp)
     if quantiles is not None and rng is not None:
@@ -160,7 +164,7 @@ def sticky_places(
     total = xp.sum(mass, axis=-1, keepdims=True)  # (..., 1)
     p = xp.where(total > 0, mass / xp.where(total > 0, total, 1.0), 1.0 / b)
     if not drawn:
-        sample = generator(rng).random((*p.shape[:-1], whole(samples=samples)))
+        sample = generator(rng).random((*p.shape[:-1], size.get("p", SAMPLES)))
         drawn = [xp.sort(xp.asarray(sample, **options), axis=-1)]
     # What each bin contributes to a quantile: all of its width, a part of it or nothing.
     before = (xp.cumulative_sum(p, axis=-1) - p)[..., None, :]  # (..., 1, b)
@@ -192,10 +196,7 @@ def kl_regulariser(sigma: Any, sigma_0: float, *, mu: Any | None = None, mu_0: f
 def densities(for_mu: Any, for_sigma: Any, *, xp: Any) -> tuple[Any, Any]:
     """A sigmoid for the mean, and for the variance a softplus, of numbers (..., n, 1): mean and deviation (..., n)."""
     a, b = for_mu[..., 0], for_sigma[..., 0]
-    small = xp.exp(-xp.abs(a))  # never overflows
-    mu = xp.where(a < 0, small, 1.0) / (1.0 + small)
-    variance = xp.where(b > 0, b, 0.0) + xp.log1p(xp.exp(-xp.abs(b)))
-    return mu, xp.sqrt(variance)
+    return sigmoid(a, xp=xp), xp.sqrt(-log_sigmoid(-b, xp=xp))
 
 
 def folded(k: Any, w: Any, scale: float, *, xp: Any) -> Any:

@@ -9,6 +9,7 @@ r_(i-j) . x = S(j) . turn(x, i) with S(j) the sines and cosines of j: a term in 
 vector for the query and one for the key, and needs no table of pairs.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +18,13 @@ from factorattn.attention.exact.options import check_pairs, scale_of
 from factorattn.attention.memory.relative_attend import relative_attend
 from factorattn.attention.sparse.engine import merge
 from factorattn.contract import choose, working_precision
+from factorattn.position.sinusoidal import sinusoidal
+from factorattn.position.skew import skew
 from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import batch_of
 from factorattn.scalars import flag
 
-__all__ = ["FORMS", "Terms", "attend_segments", "average_weights", "sinusoids", "turn"]
-
-LONGEST_WAVE = 10000.0  # of the sinusoids of Vaswani et al. 2017
+__all__ = ["FORMS", "Terms", "attend_segments", "average_weights", "joined", "turn"]
 
 
 class Terms(NamedTuple):
@@ -82,21 +83,14 @@ def attend_segments(
     )
 
 
-def sinusoids(start: int, count: int, waves: int, *, like: Any, xp: Any) -> tuple[Any, Any]:
-    """Sines and cosines (count, f) of the positions from `start` on, found in float64, in the dtype of `like`."""
-    device = like.device
-    positions = xp.arange(start, start + max(count, 0), dtype=xp.float64, device=device)  # (count,)
-    steps = xp.arange(waves, dtype=xp.float64, device=device) / max(waves, 1)
-    angles = positions[:, None] * LONGEST_WAVE**-steps  # (count, f)
-    return xp.astype(xp.sin(angles), like.dtype, copy=False), xp.astype(xp.cos(angles), like.dtype, copy=False)
-
-
 def turn(on_sin: Any, on_cos: Any, start: int, *, xp: Any) -> Any:
     """The vectors b_i with S(j) . b_i = sum_z sin((i - j) f_z) on_sin_iz + cos((i - j) f_z) on_cos_iz: (..., n, 2 f).
 
     The first query is at position `start`.
     """
-    sin, cos = sinusoids(start, *on_sin.shape[-2:], like=on_sin, xp=xp)  # (n, f)
+    n, f = on_sin.shape[-2:]
+    places = _sinusoids(start, n, f, like=on_sin)  # (n, 2 f)
+    sin, cos = places[:, :f], places[:, f:]
     return xp.concat([on_cos * sin - on_sin * cos, on_sin * sin + on_cos * cos], axis=-1)
 
 
@@ -108,11 +102,20 @@ def average_weights(
     dtype, computed = working_precision(*(x for x in given if x is not None), xp=xp)
     left = iter(computed)
     q, *rest = [x if x is None else next(left) for x in given]
-    k = _joined(rest[4:], xp=xp)  # (..., m, d)
+    k = joined(rest[4:], xp=xp)  # (..., m, d)
     mask, _ = check_pairs(mask, None, q, k, k, xp=xp)
     scale, causal = scale_of(scale, q.shape[-1]), flag(causal=causal)
     weights = _weights(q, k, Terms(*rest[:4]), _shifted, scale=scale, mask=mask, causal=causal, xp=xp)
     return xp.astype(xp.sum(weights, axis=-2) / max(q.shape[-2], 1), dtype, copy=False)
+
+
+def joined(parts: Sequence[Any], *, xp: Any) -> Any:
+    """Join arrays along their axis -2, whatever batch axes they have; None is no array."""
+    there = [part for part in parts if part is not None]
+    if len(there) == 1:
+        return there[0]
+    batch = np.broadcast_shapes(*(x.shape[:-2] for x in there))
+    return xp.concat([xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in there], axis=-2)
 
 
 def _dense(q, parts, terms, *, scale, mask, causal, xp):
@@ -127,7 +130,7 @@ def _shift(q, parts, terms, *, scale, mask, causal, xp):
 
 def _whole(q, parts, terms, positional, *, scale, mask, causal, xp):
     """One softmax over all keys at once."""
-    k, v = (_joined(x, xp=xp) for x in zip(*parts, strict=True))  # (..., m, d), (..., m, e)
+    k, v = (joined(x, xp=xp) for x in zip(*parts, strict=True))  # (..., m, d), (..., m, e)
     weights = _weights(q, k, terms, positional, scale=scale, mask=mask, causal=causal, xp=xp)
     return weigh(weights, v, guarded=causal or mask is not None, xp=xp)
 
@@ -156,12 +159,7 @@ def _looked_up(x, m, terms, *, xp):
 
 def _shifted(x, m, terms, *, xp):
     """The products x_i . r_t by one product with all r_t, whose row i begins n - 1 - i distances late: (..., n, m)."""
-    n = x.shape[-2]
-    met = x @ _distances(n, m, terms, xp=xp).mT  # (..., n, n + m - 1), the farthest first
-    batch = met.shape[:-2]
-    met = xp.concat([met, xp.zeros((*batch, n, 1), dtype=met.dtype, device=met.device)], axis=-1)
-    line = xp.reshape(met, (*batch, n * (n + m)))[..., n - 1 : n - 1 + n * (n + m - 1)]
-    return xp.reshape(line, (*batch, n, n + m - 1))[..., :m]
+    return skew(x @ _distances(x.shape[-2], m, terms, xp=xp).mT, m, xp=xp)
 
 
 def _factored(q, parts, terms, *, scale, mask, causal, xp):
@@ -171,7 +169,7 @@ def _factored(q, parts, terms, *, scale, mask, causal, xp):
     turned = turn(placed @ terms.w_sin.mT, placed @ terms.w_cos.mT, past, xp=xp)  # (..., n, 2 f)
     for k, v in parts:
         m = k.shape[-2]
-        places = xp.concat(list(sinusoids(first, m, terms.w_sin.shape[-2], like=q, xp=xp)), axis=-1)  # (m, 2 f)
+        places = _sinusoids(first, m, terms.w_sin.shape[-2], like=q)  # (m, 2 f)
         shown = mask if mask is None or mask.shape[-1] == 1 else mask[..., first : first + m]
         band = (None, 0) if causal and first == past else (None, None)
         outs.append(relative_attend(asking, k, turned, places, v, scale=scale, mask=shown, band=band))
@@ -181,22 +179,18 @@ def _factored(q, parts, terms, *, scale, mask, causal, xp):
 
 def _distances(n, m, terms, *, xp):
     """The vectors r_t for all distances between n queries and the m keys that end with theirs, the farthest first."""
-    sin, cos = sinusoids(1 - n, n + m - 1, terms.w_sin.shape[-2], like=terms.w_sin, xp=xp)
-    return xp.flip(sin, axis=-2) @ terms.w_sin + xp.flip(cos, axis=-2) @ terms.w_cos  # (..., n + m - 1, d)
+    f = terms.w_sin.shape[-2]
+    places = xp.flip(_sinusoids(1 - n, n + m - 1, f, like=terms.w_sin), axis=-2)  # (n + m - 1, 2 f)
+    return places[:, :f] @ terms.w_sin + places[:, f:] @ terms.w_cos  # (..., n + m - 1, d)
+
+
+def _sinusoids(start, count, f, *, like):
+    """Sines, then cosines, of f waves at the positions from `start` on: (count, 2 f)."""
+    return sinusoidal(count, 2 * f, like=like, offset=start, layout="halves")
 
 
 def _added(q, bias):
     return q if bias is None else q + bias[..., None, :]
-
-
-def _joined(parts, *, xp):
-    """Join arrays along their axis -2, whatever batch axes they have."""
-    batch = np.broadcast_shapes(*(x.shape[:-2] for x in parts))
-    return (
-        parts[0]
-        if len(parts) == 1
-        else xp.concat([xp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in parts], axis=-2)
-    )
 
 
 FORMS = {"dense": _dense, "shift": _shift, "factored": _factored}

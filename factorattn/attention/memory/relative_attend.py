@@ -22,6 +22,7 @@ from factorattn.primitives.softmax_attend import (
     empty,
     finish,
     seen_pairs,
+    tile_of,
     visible,
 )
 from factorattn.primitives.tiles import scan_tiles
@@ -66,7 +67,7 @@ def relative_attend(
 
         def absorb_cols(state, cols, *, cut):
             within = band if cut else (None, None)
-            seen = seen_pairs(_part(mask, rows, cols), rows, cols, within, xp=xp, device=q.device)
+            seen = seen_pairs(tile_of(mask, rows, cols), rows, cols, within, xp=xp, device=q.device)
             bias = placed @ s[..., cols, :].mT  # (..., rows, cols)
             key, value = k[..., cols, :], v[..., cols, :]
             return absorb(state, asked, key, value, softcap=None, bias=bias, seen=seen, xp=xp), None
@@ -79,10 +80,3 @@ def relative_attend(
     _, out = scan_tiles(attend_rows, None, 0, n, ROWS, xp=xp, alike=band == (None, None))
     o, lse = finish(empty(batch, 0, v, xp=xp), xp=xp) if out is None else out
     return o, lse[..., 0]
-
-
-def _part(table: Any | None, rows: slice, cols: slice) -> Any | None:
-    """The rows and columns of an array that broadcasts to (..., n, m)."""
-    if table is None:
-        return None
-    return table[..., rows if table.shape[-2] > 1 else slice(None), cols if table.shape[-1] > 1 else slice(None)]

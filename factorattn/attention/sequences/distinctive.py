@@ -1,9 +1,9 @@
-"""Distinctive attention (Bahdanau et al. 2015; Chaudhari et al. 2021): one sequence attends to another.
+"""Distinctive attention (Vaswani et al. 2017): one sequence attends to another.
 
     q = x W_q^T,   k = y W_k^T,   v = y W_v^T,   o = softmax(scale q k^T) v
 
 Queries come from the sequence x (the decoder), keys and values from y (the encoder): encoder-decoder or
-cross-attention.
+cross-attention. The survey of Chaudhari et al. 2021 calls it distinctive.
 """
 
 from typing import Any

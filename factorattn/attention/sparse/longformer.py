@@ -1,21 +1,23 @@
 """Longformer (Beltagy et al. 2020): a window for every token, and a few tokens that see and are seen by all.
 
-    pair (i, j) is seen if  |i - j| <= w  or  i in G  or  j in G
+    pair (i, j) is seen if  i - j = 0, +-s, .., +-w s  or  i in G  or  j in G
 
-Rows of the global tokens may have projections of their own (q_global, k_global, v_global: section 3.1, "linear
-projections for global attention").
+The window may be dilated: s = 1 is a plain one, |i - j| <= w. Rows of the global tokens may have projections of their
+own (q_global, k_global, v_global: section 3.1, "linear projections for global attention").
 """
 
 import operator
 from collections.abc import Sequence
 from typing import Any
 
-from factorattn.attention.exact.options import scale_of
-from factorattn.attention.sparse.engine import attend_neighbours, merge, window_band
-from factorattn.catalogue import mechanism, refuse
+from factorattn.attention.exact.options import check_pairs, scale_of
+from factorattn.attention.sparse.central import both, is_central, with_central
+from factorattn.attention.sparse.engine import attend_neighbours, of_keys
+from factorattn.attention.sparse.gather import by_tiles, positions
+from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
+from factorattn.pattern import at_least, columns, dilated
 from factorattn.primitives.pairs import band_seen, masked_logits, softmax_weights, weigh
-from factorattn.primitives.softmax_attend import softmax_attend
 from factorattn.scalars import flag
 
 __all__ = ["longformer_attention"]
@@ -30,14 +32,12 @@ INPUTS = (
     inputs=INPUTS,
     forms=("dense", "blocked"),
     time="n*w*d + n*w*e + n*g*d + n*g*e",
-    memory="n*w + n*g + n*d + n*e",
+    memory="n*g + n*e",
     causal="option",
     normalised=True,
     values=("v", "v_global"),
     positional=True,
-    refuses={
-        "mask": "its pairs are those of the window and the global tokens; pattern_attention takes any set of pairs",
-    },
+    mask_shape="n n",
     paper="beltagy2020",
     approximates="softmax_attention",
     knob="w",
@@ -53,8 +53,9 @@ def longformer_attention(
     k_global: Any | None = None,
     v_global: Any | None = None,
     causal: bool = False,
+    dilation: int = 1,
     scale: float | None = None,
-    mask: None = None,
+    mask: Any | None = None,
     form: str = "blocked",
 ) -> Any:
     """Attend to a window and to global tokens, which attend to everything.
@@ -73,10 +74,13 @@ def longformer_attention(
         through k and v.
     causal : bool
         No token sees a later one; a global token then sees all earlier ones.
+    dilation : int
+        Step s between the keys of the window, which then reaches w s to each side ("dilated sliding window"; the paper
+        gives some heads a dilation: call them apart).
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
-    mask : None
-        Refused, with the reason.
+    mask : boolean array broadcasting to (..., n, n), optional
+        True where query i may attend to key j, besides.
     form : {"blocked", "dense"}
         Equal to rounding. "dense" is the definition, O(n^2).
 
@@ -99,7 +103,6 @@ def longformer_attention(
     ----------
     Beltagy, Peters and Cohan, "Longformer: The Long-Document Transformer", 2020, section 3.1. arXiv:2004.05150
     """
-    refuse(longformer_attention, mask=mask)
     xp, size = check(
         INPUTS,
         q=q,
@@ -116,19 +119,23 @@ def longformer_attention(
         raise ValueError("q_global, k_global and v_global project global tokens, and there are none; leave them out")
     own = [x if own is None else own for x, own in ((q, q_global), (k, k_global), (v, v_global))]
     dtype, (q, k, v, *own) = working_precision(q, k, v, *own, xp=xp)
-    scale = scale_of(scale, size["d"])
     picks = [operator.index(pick) for pick in global_tokens]
-    o = attend(q, k, v, own, picks, window=size["w"], causal=flag(causal=causal), scale=scale, xp=xp)
+    mask, _ = check_pairs(mask, None, q, k, v, xp=xp)
+    options = {"window": size["w"], "dilation": at_least("dilation", dilation, 1), "causal": flag(causal=causal)}
+    o = attend(q, k, v, own, picks, **options, scale=scale_of(scale, size["d"]), mask=mask, xp=xp)
     return xp.astype(o, dtype, copy=False)
 
 
-def _dense(q, k, v, own, picks, *, window, causal, scale, xp):
+def _dense(q, k, v, own, picks, *, window, dilation, causal, scale, mask, xp):
     """The definition: every pair, rows of global tokens with their own projections."""
     n = q.shape[-2]
     every = slice(0, n)
-    seen = band_seen(every, every, window_band(window, causal), device=q.device, xp=xp)  # (n, n)
-    is_global = xp.any(_places(picks, n, like=q, xp=xp)[2], axis=0)  # (n,)
+    i, j = positions(n, like=q, xp=xp)
+    apart = i - j  # (n, n)
+    seen = (xp.abs(apart) <= window * dilation) & (apart % dilation == 0)
+    is_global = is_central(picks, n, like=q, xp=xp)  # (n,)
     past = band_seen(every, every, (None, 0 if causal else n), device=q.device, xp=xp)
+    past = past if mask is None else past & mask
     seen = (seen | is_global[None, :]) & past
     local, central = (
         weigh(softmax_weights(masked_logits(a * scale, b, softcap=None, bias=None, seen=pairs, xp=xp), xp=xp)[0], c,
@@ -138,33 +145,17 @@ def _dense(q, k, v, own, picks, *, window, causal, scale, xp):
     return xp.where(is_global[:, None], central, local)
 
 
-def _blocked(q, k, v, own, picks, *, window, causal, scale, xp):
-    """Window by blocks, merged with the global columns; then the rows of the global tokens put in their place."""
-    if not picks:
-        return attend_neighbours(q, k, v, window=window, causal=causal, scale=scale, hidden=None, xp=xp)[0]
-    index, i, at = _places(picks, q.shape[-2], like=q, xp=xp)  # (g,), (n,), (g, n)
-    is_global = xp.any(at, axis=0)  # (n,)
-    slot = xp.sum(xp.where(at, xp.arange(len(picks), dtype=xp.int64, device=q.device)[:, None], 0), axis=0)  # (n,)
-    near = attend_neighbours(q, k, v, window=window, causal=causal, scale=scale, hidden=is_global, xp=xp)
-    columns = softmax_attend(
-        q, xp.take(k, index, axis=-2), xp.take(v, index, axis=-2),
-        scale=scale, mask=index[None, :] <= i[:, None] if causal else None,
-    )  # fmt: skip
-    rows, _ = softmax_attend(
-        xp.take(own[0], index, axis=-2),
-        own[1],
-        own[2],
-        scale=scale,
-        mask=i[None, :] <= index[:, None] if causal else None,
-    )  # (..., g, e)
-    return xp.where(is_global[:, None], xp.take(rows, slot, axis=-2), merge([near, columns], xp=xp))
-
-
-def _places(picks, n, *, like, xp):
-    """The picked positions (g,), all positions (n,), and which are equal (g, n)."""
-    index = xp.asarray(picks, dtype=xp.int64, device=like.device)
-    i = xp.arange(n, dtype=xp.int64, device=like.device)
-    return index, i, index[:, None] == i[None, :]
+def _blocked(q, k, v, own, picks, *, window, dilation, causal, scale, mask, xp):
+    """Window by blocks, without its global keys; their columns and rows beside it."""
+    n = q.shape[-2]
+    options = {"window": window, "dilation": dilation, "causal": causal}
+    if dilation > 1 and not of_keys(mask):
+        pairs = dilated(n, **options) - columns(n, n, picks)
+        near = by_tiles(q, k, v, pairs, scale=scale, mask=mask, xp=xp)
+    else:
+        shown = both(mask, ~is_central(picks, n, like=q, xp=xp)[None, :] if picks else None)
+        near = attend_neighbours(q, k, v, **options, scale=scale, mask=shown, xp=xp)
+    return with_central([near], q, k, v, own, picks, causal=causal, scale=scale, mask=mask, xp=xp)
 
 
 FORMS = {"dense": _dense, "blocked": _blocked}

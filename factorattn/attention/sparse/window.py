@@ -7,10 +7,10 @@ Both ends belong to the window: query i sees itself and w keys to each side.
 
 from typing import Any
 
-from factorattn.attention.exact.options import scale_of
+from factorattn.attention.exact.options import check_pairs, scale_of
 from factorattn.attention.exact.softmax import FORMS as EXACT
 from factorattn.attention.sparse.engine import attend_neighbours, window_band
-from factorattn.catalogue import mechanism, refuse
+from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 from factorattn.scalars import flag
 
@@ -23,13 +23,11 @@ INPUTS = "q: ... n d, k: ... n d, v: ... n e, window = w"
     inputs=INPUTS,
     forms=("dense", "blocked", "online"),
     time="n*w*d + n*w*e",
-    memory="n*w + n*d + n*e",
+    memory="n*e",
     causal="option",
     normalised=True,
     positional=True,
-    refuses={
-        "mask": "its pairs are those of the window; softmax_attention takes both a window and a mask",
-    },
+    mask_shape="n n",
     paper="beltagy2020",
     approximates="softmax_attention",
     knob="w",
@@ -42,7 +40,7 @@ def window_attention(
     window: int = 128,
     causal: bool = False,
     scale: float | None = None,
-    mask: None = None,
+    mask: Any | None = None,
     form: str = "blocked",
 ) -> Any:
     """Attend to the keys at most `window` positions away.
@@ -60,11 +58,11 @@ def window_attention(
         Query i sees no key after itself.
     scale : float, optional
         Factor of q . k; by default 1 / sqrt(d).
-    mask : None
-        Refused, with the reason.
+    mask : boolean array broadcasting to (..., n, n), optional
+        True where query i may attend to key j, besides.
     form : {"blocked", "online", "dense"}
-        Equal to rounding. "dense" is the definition, O(n^2); "blocked" forms n / b products of b x 3 b; "online" goes
-        tile by tile through the band.
+        Equal to rounding. "dense" is the definition, O(n^2); "blocked" forms products of w queries and 3 w keys;
+        "online" goes tile by tile through the band.
 
     Returns
     -------
@@ -86,26 +84,24 @@ def window_attention(
     ----------
     Beltagy, Peters and Cohan, "Longformer: The Long-Document Transformer", 2020, section 3.1. arXiv:2004.05150
     """
-    refuse(window_attention, mask=mask)
     xp, size = check(INPUTS, q=q, k=k, v=v, window=window)
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
-    scale = scale_of(scale, size["d"])
-    return xp.astype(
-        attend(q, k, v, window=size["w"], causal=flag(causal=causal), scale=scale, xp=xp), dtype, copy=False
-    )
+    mask, _ = check_pairs(mask, None, q, k, v, xp=xp)
+    options = {"window": size["w"], "causal": flag(causal=causal), "scale": scale_of(scale, size["d"])}
+    return xp.astype(attend(q, k, v, **options, mask=mask, xp=xp), dtype, copy=False)
 
 
 def _banded(exact):
-    def attend(q, k, v, *, window, causal, scale, xp):
+    def attend(q, k, v, *, window, causal, scale, mask, xp):
         band = window_band(window, causal)
-        return exact(q, k, v, scale=scale, softcap=None, bias=None, mask=None, band=band, xp=xp)[0]
+        return exact(q, k, v, scale=scale, softcap=None, bias=None, mask=mask, band=band, xp=xp)[0]
 
     return attend
 
 
-def _blocked(q, k, v, *, window, causal, scale, xp):
-    return attend_neighbours(q, k, v, window=window, causal=causal, scale=scale, hidden=None, xp=xp)[0]
+def _blocked(q, k, v, *, window, causal, scale, mask, xp):
+    return attend_neighbours(q, k, v, window=window, causal=causal, scale=scale, mask=mask, xp=xp)[0]
 
 
 FORMS = {"dense": _banded(EXACT["dense"]), "blocked": _blocked, "online": _banded(EXACT["online"])}
