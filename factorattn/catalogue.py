@@ -159,7 +159,8 @@ def find(registry: Mapping[str, Callable], name: str, *, kind: str, suffix: str 
     for candidate in (name, name + suffix):
         if candidate in registry:
             return registry[candidate]
-    near = difflib.get_close_matches(name, registry, n=3, cutoff=0.4) or list(registry)
+    known = {full.removesuffix(suffix): full for full in registry} | {full: full for full in registry}
+    near = dict.fromkeys(known[word] for word in difflib.get_close_matches(name, known, n=3, cutoff=0.4)) or registry
     raise ValueError(f"{kind} must be in the catalogue, got {name!r}; did you mean {' or '.join(near)}?")
 
 

@@ -225,7 +225,7 @@ def test_one_finder_serves_every_registry():
     registry = {"one_kind": len, "two_kind": max}
     assert find_in(registry, "one", kind="thing", suffix="_kind") is find_in(registry, "one_kind", kind="thing") is len
     with pytest.raises(ValueError, match=r"^thing must be in the catalogue, got 'on'; did you mean one_kind"):
-        find_in(registry, "on", kind="thing")
+        find_in(registry, "on", kind="thing", suffix="_kind")
     with pytest.raises(TypeError, match="name must be a string, got 3"):
         find_in(registry, 3, kind="thing")
     told = r"^{} must be in the catalogue, got '0123'; did you mean "

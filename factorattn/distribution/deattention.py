@@ -1,7 +1,7 @@
 """Compositional de-attention (Tay et al. 2019): weights that add, subtract or leave out, from two scores.
 
     p_ij = tanh(a_ij) g(b_ij),   b_ij <= 0
-    g(b) = 2 sigmoid(b)  ("scale"),   g(b) = sigmoid(b - mean b)  ("centre")
+    g(b) = 2 sigmoid(b)  ("scale"),   g(b) = sigmoid(b - mean b)  ("centre"),   g(b) = sigmoid(b)  ("plain")
 
 a tells how alike query and key are, b how unlike, as a negative distance: sigmoid(b) alone would never exceed 1/2.
 """
@@ -27,9 +27,9 @@ def deattention(a: Any, b: Any, *, gate: str = "scale") -> Any:
         Affinities; -inf where a key is not seen.
     b : array, shape (..., n, m)
         Dissimilarities: negative distances.
-    gate : {"scale", "centre"}
-        How the sigmoid is made to reach from 0 to 1: by a factor of two, or by taking from b its mean over all pairs
-        of the matrix that are seen.
+    gate : {"scale", "centre", "plain"}
+        How the sigmoid is made to reach from 0 to 1: by a factor of two, by taking from b its mean over all pairs of
+        the matrix that are seen, or not at all: it then stays below 1/2.
 
     Returns
     -------
@@ -45,13 +45,13 @@ def deattention(a: Any, b: Any, *, gate: str = "scale") -> Any:
     Tay, Luu, Zhang, Wang and Hui, "Compositional De-Attention Networks", 2019.
     """
     xp, _ = check(INPUTS, a=a, b=b)
-    centred = choose(GATES, gate=gate)
+    factor, centred = choose(GATES, gate=gate)
     dtype, (a, b) = working_precision(a, b, xp=xp)
     mean = None
     if centred:
         total, pairs = seen_sum(a, b, xp=xp)
         mean = total / xp.where(pairs == 0, 1.0, pairs)
-    return xp.astype(gated(a, b, mean, xp=xp), dtype, copy=False)
+    return xp.astype(gated(a, b, mean, factor, xp=xp), dtype, copy=False)
 
 
 def seen_sum(a: Any, b: Any, *, xp: Any) -> tuple[Any, Any]:
@@ -61,11 +61,11 @@ def seen_sum(a: Any, b: Any, *, xp: Any) -> tuple[Any, Any]:
     return total, xp.sum(xp.astype(seen, b.dtype), axis=(-2, -1), keepdims=True)
 
 
-def gated(a: Any, b: Any, mean: Any | None, *, xp: Any) -> Any:
-    """The weights (..., n, m): tanh(a) times 2 sigmoid(b), or sigmoid(b - mean) where there is a mean."""
+def gated(a: Any, b: Any, mean: Any | None, factor: float, *, xp: Any) -> Any:
+    """The weights (..., n, m): tanh(a) times factor sigmoid(b), with b taken from its mean where there is one."""
     seen = a != -xp.inf
-    gate = 2.0 * sigmoid(b, xp=xp) if mean is None else sigmoid(b - mean, xp=xp)
+    gate = factor * sigmoid(b if mean is None else b - mean, xp=xp)
     return xp.where(seen, xp.tanh(a) * gate, 0.0)
 
 
-GATES = {"scale": False, "centre": True}
+GATES = {"scale": (2.0, False), "centre": (1.0, True), "plain": (1.0, False)}  # a factor; whether centred

@@ -16,7 +16,16 @@ from factorattn.contract import choose
 from factorattn.primitives.elementwise import elu_plus_one, sigmoid
 from factorattn.primitives.tiles import scan_tiles
 
-__all__ = ["ACTIVATIONS", "FEATURE_MAPS", "activation_of", "distances", "features_of", "hidden_scores", "weigh_units"]
+__all__ = [
+    "ACTIVATIONS",
+    "FEATURE_MAPS",
+    "activation_of",
+    "distances",
+    "features_of",
+    "finite",
+    "hidden_scores",
+    "weigh_units",
+]
 
 HIDDEN_ROWS = 8  # queries a tile where every pair has a vector
 PAIR_ROWS = 128  # where every pair has a number: the tile stays in a cache while features are added
@@ -96,3 +105,8 @@ def _over_queries(score_rows: Callable, n: int, size: int, *, xp: Any) -> Any:
     if n == 0:
         return score_rows(slice(0, 0))
     return scan_tiles(lambda _, rows: (None, score_rows(rows)), None, 0, n, size, xp=xp)[1]
+
+
+def finite(a: Any, dtype: Any, *, xp: Any) -> Any:
+    """Negative scores in the range of `dtype`: one that overflows would be -inf, which means a key that is not seen."""
+    return xp.clip(a, min=-float(xp.finfo(dtype).max))

@@ -10,7 +10,7 @@ from typing import Any
 from factorattn.catalogue import Score
 from factorattn.contract import check, working_precision
 from factorattn.scalars import positive
-from factorattn.score.engine import distances
+from factorattn.score.engine import distances, finite
 
 __all__ = ["euclidean"]
 
@@ -33,7 +33,7 @@ def euclidean(q: Any, k: Any, *, scale: float | None = None) -> Any:
     Returns
     -------
     a : array, shape (..., n, m), result dtype of the inputs
-        At most 0; -inf where the square overflows.
+        At most 0; where the square overflows, the most negative number: such a key is far, and yet seen.
 
     Notes
     -----
@@ -46,4 +46,4 @@ def euclidean(q: Any, k: Any, *, scale: float | None = None) -> Any:
     xp, _ = check(INPUTS, q=q, k=k)
     scale = 1.0 if scale is None else positive(scale=scale)
     dtype, (q, k) = working_precision(q, k, xp=xp)
-    return xp.astype(distances(q, k, power=2, xp=xp) * -scale, dtype, copy=False)
+    return xp.astype(finite(distances(q, k, power=2, xp=xp) * -scale, dtype, xp=xp), dtype, copy=False)

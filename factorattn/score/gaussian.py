@@ -10,7 +10,7 @@ from typing import Any
 from factorattn.catalogue import Score
 from factorattn.contract import check, working_precision
 from factorattn.scalars import positive
-from factorattn.score.engine import distances
+from factorattn.score.engine import distances, finite
 
 __all__ = ["gaussian"]
 
@@ -43,4 +43,4 @@ def gaussian(q: Any, k: Any, *, sigma: float = 1.0) -> Any:
     sigma = positive(sigma=sigma)
     dtype, (q, k) = working_precision(q, k, xp=xp)
     a = distances(q / sigma, k / sigma, power=2, xp=xp) * -0.5
-    return xp.astype(a, dtype, copy=False)
+    return xp.astype(finite(a, dtype, xp=xp), dtype, copy=False)

@@ -11,7 +11,7 @@ import factorattn as fa
 FORMS = fa.coda_attention.record.forms
 
 
-@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("gate", ["scale", "centre", "plain"])
 @pytest.mark.parametrize("form", FORMS)
 @settings(deadline=None)
 @given(
@@ -30,7 +30,7 @@ FORMS = fa.coda_attention.record.forms
 def test_coda_attention_is_the_paper(form, gate, n, m, d, c, e, seed, causal, masked, own, alpha, beta):
     *arrays, q_n, k_n, chance = draw(seed, (n, d), (m, d), (m, e), (n, c), (m, c), (n, m))
     q_n, k_n = (q_n, k_n) if own else (None, None)
-    options = {"alpha": alpha, "beta": beta, "gate": gate, "causal": causal and gate == "scale"}
+    options = {"alpha": alpha, "beta": beta, "gate": gate, "causal": causal and gate != "centre"}
     options["mask"] = chance > -0.5 if masked else None
     got = fa.coda_attention(*arrays, q_n, k_n, form=form, **options)
     agree(got, coda.coda_attention(*lists(*arrays, q_n, k_n), **options), d + c + m)
@@ -52,7 +52,7 @@ def test_weights_lie_between_minus_one_and_one_and_need_not_sum_to_one(rng):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("gate", ["scale", "centre", "plain"])
 def test_hidden_pairs_do_not_matter_also_across_tiles(form, gate, rng):
     q, k, v = rng.standard_normal((3, 600, 4))
     seen = rng.random(600) < 0.8
@@ -61,7 +61,7 @@ def test_hidden_pairs_do_not_matter_also_across_tiles(form, gate, rng):
     agree(fa.coda_attention(q, k, v, gate=gate, mask=seen[None, :], form=form), clean, 600)
 
 
-@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("gate", ["scale", "centre", "plain"])
 @pytest.mark.parametrize("shape", [(600, 600), (600, 1), (2, 600, 600)])
 def test_masks_of_every_shape_across_tiles(gate, shape, rng):
     q, k, v = rng.standard_normal((3, 2, 600, 4))
@@ -75,7 +75,7 @@ def test_a_row_that_sees_no_key_is_zero(form, rng):
     q, k, v = rng.standard_normal((3, 6, 4))
     mask = np.ones((6, 6), dtype=bool)
     mask[2] = False
-    for gate in ("scale", "centre"):
+    for gate in ("scale", "centre", "plain"):
         np.testing.assert_array_equal(fa.coda_attention(q, k, v, mask=mask, gate=gate, form=form)[2], 0.0)
         nothing = fa.coda_attention(q, k, v, mask=np.zeros((1, 1), dtype=bool), gate=gate, form=form)
         np.testing.assert_array_equal(nothing, 0.0)
@@ -94,7 +94,7 @@ def test_the_mean_of_a_batch_member_is_its_own(rng):
     [
         ({"alpha": 0.0}, "alpha must be positive"),
         ({"beta": -1.0}, "beta must be positive"),
-        ({"gate": "mean"}, "gate must be 'scale' or 'centre'"),
+        ({"gate": "mean"}, "gate must be 'scale' or 'centre' or 'plain'"),
         ({"gate": "centre", "causal": True}, "causal must be False for gate='centre'"),
         ({"q_n": np.ones((2, 5))}, "q_n and k_n must be equally wide, got 5 and 2"),
         ({"q_n": np.ones((3, 2))}, "axis 'n' is 2 in q"),

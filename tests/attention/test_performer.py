@@ -199,10 +199,10 @@ def test_performer_attention_with_features_of_either_sign_is_the_paper(form, fea
 @pytest.mark.parametrize(("dtype", "size"), [(np.float64, 80), (np.float32, 20)])
 def test_rows_at_the_edge_of_the_range_are_the_same_in_every_form(causal, features, dtype, size):
     """Products of features there underflow: what is left of their digits depends on the order of computation."""
-    for seed in range(10):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         q, k, v, omega = (
-            rng.standard_normal(shape).astype(dtype) for shape in ((70, 64), (150, 64), (150, 5), (9, 64))
+            rng.standard_normal(shape).astype(dtype) for shape in ((70, 64), (150, 64), (150, 5), (266, 64))
         )
         parallel, *others = (
             fa.performer_attention(size * q, size * k, v, omega, features=features, causal=causal, form=form)

@@ -9,7 +9,7 @@ from oracles import agree, distribution, draw, lists, seeds, sizes
 from factorattn.distribution import deattention
 
 
-@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("gate", ["scale", "centre", "plain"])
 @settings(deadline=None)
 @given(n=sizes, m=sizes, seed=seeds, holes=st.floats(0, 1))
 def test_deattention_is_the_paper(gate, n, m, seed, holes):
@@ -24,7 +24,7 @@ def test_alike_is_added_unlike_is_left_out_opposite_is_subtracted():
     np.testing.assert_array_equal(got, [[1.0, 0.0, -1.0]])
 
 
-@pytest.mark.parametrize("gate", ["scale", "centre"])
+@pytest.mark.parametrize("gate", ["scale", "centre", "plain"])
 def test_what_is_not_seen_does_not_matter(gate, rng):
     a, b = rng.standard_normal((2, 4, 5))
     seen = rng.random((4, 5)) < 0.6
@@ -40,5 +40,5 @@ def test_centred_by_hand():
 
 
 def test_an_unknown_gate_is_refused():
-    with pytest.raises(ValueError, match="gate must be 'scale' or 'centre', got 'none'"):
+    with pytest.raises(ValueError, match="gate must be 'scale' or 'centre' or 'plain', got 'none'"):
         deattention(np.zeros((1, 1)), np.zeros((1, 1)), gate="none")

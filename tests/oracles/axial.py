@@ -1,4 +1,4 @@
-"""Ho et al. 2019, "axial attention": self-attention along one axis of a grid, the other one a batch; one line at a time."""
+"""Ho et al. 2019, "axial attention": self-attention along one axis of a grid, one line at a time."""
 
 import math
 

@@ -18,6 +18,8 @@ def coda_attention(q, k, v, q_n=None, k_n=None, *, alpha=None, beta=None, gate="
     def weight(pair):
         if gate == "scale":
             return math.tanh(e[pair]) * 2 / (1 + math.exp(-d[pair]))
+        if gate == "plain":
+            return math.tanh(e[pair]) / (1 + math.exp(-d[pair]))
         return math.tanh(e[pair]) / (1 + math.exp(-(d[pair] - mean)))
 
     return [

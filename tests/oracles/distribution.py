@@ -133,6 +133,8 @@ def deattention(a, b, gate="scale"):
             return 0.0
         if gate == "scale":
             return math.tanh(x) * 2 / (1 + math.exp(-y))
+        if gate == "plain":
+            return math.tanh(x) / (1 + math.exp(-y))
         return math.tanh(x) / (1 + math.exp(-(y - mean)))
 
     return [[weight(x, y) for x, y in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)]

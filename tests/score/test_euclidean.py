@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, draw, lists, score, seeds, sizes
 
-from factorattn.score import euclidean
+from factorattn.score import euclidean, gaussian
 
 
 @settings(deadline=None)
@@ -30,9 +30,10 @@ def test_vectors_far_away_and_near_each_other_keep_their_digits():
     np.testing.assert_array_equal(euclidean(q, k), [[-1.0]])
 
 
-def test_a_square_that_overflows_is_minus_infinity():
+def test_a_square_that_overflows_is_the_most_negative_number():
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(euclidean(np.array([[1e200]]), np.array([[-1e200]])), [[-np.inf]])
+        got = euclidean(np.array([[1e200]]), np.array([[-1e200]]))
+    np.testing.assert_array_equal(got, [[-np.finfo(np.float64).max]])
 
 
 def test_vectors_of_no_entries_are_no_distance_apart():
@@ -43,3 +44,13 @@ def test_vectors_of_no_entries_are_no_distance_apart():
 def test_a_scale_that_is_not_positive_is_refused(scale):
     with pytest.raises(ValueError, match="scale must be"):
         euclidean(np.ones((1, 1)), np.ones((1, 1)), scale=scale)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("f", [euclidean, gaussian])
+def test_a_key_too_far_for_the_dtype_is_still_seen(f, dtype):
+    q, k = np.zeros((1, 2), dtype), np.array([[1.0, 0.0], [3e4, 0.0]], dtype) * (1 if dtype == "float16" else 1e30)
+    with np.errstate(over="ignore"):
+        a = f(q, k)
+    assert a.dtype == dtype
+    assert np.all(np.isfinite(a))

@@ -61,7 +61,7 @@ def coda_attention(
     alpha, beta : float, optional
         Positive temperatures of affinity and dissimilarity; by default 1 / sqrt(d) and 1 / sqrt(c), as in the paper's
         Transformer.
-    gate : {"scale", "centre"}
+    gate : {"scale", "centre", "plain"}
         How the sigmoid is made to reach 1: by a factor of two, or by taking from N its mean over all pairs that are
         seen.
     mask : boolean array broadcasting to (..., n, m), optional
@@ -95,7 +95,7 @@ def coda_attention(
     """
     xp, size = check(INPUTS, q=q, k=k, v=v, q_n=q_n, k_n=k_n)
     attend = choose(FORMS, form=form)
-    centred = choose(GATES, gate=gate)
+    factor, centred = choose(GATES, gate=gate)
     q_n, k_n = (q if q_n is None else q_n), (k if k_n is None else k_n)
     if q_n.shape[-1] != k_n.shape[-1]:
         raise ValueError(f"q_n and k_n must be equally wide, got {q_n.shape[-1]} and {k_n.shape[-1]}")
@@ -113,20 +113,22 @@ def coda_attention(
         return a, distances(q_n[..., rows, :], k_n, power=1, xp=xp) * -beta
 
     hidden = mask is not None or band != (None, None)
-    return xp.astype(attend(scores, v, size["n"], centred=centred, hidden=hidden, xp=xp), dtype, copy=False)
+    return xp.astype(
+        attend(scores, v, size["n"], factor=factor, centred=centred, hidden=hidden, xp=xp), dtype, copy=False
+    )
 
 
-def _dense(scores, v, n, *, centred, hidden, xp):
+def _dense(scores, v, n, *, factor, centred, hidden, xp):
     """The definition: all weights at once."""
     a, b = scores(slice(0, n))
     mean = None
     if centred:
         total, pairs = seen_sum(a, b, xp=xp)
         mean = _mean(total, pairs, xp=xp)
-    return weigh(gated(a, b, mean, xp=xp), v, guarded=hidden, xp=xp)
+    return weigh(gated(a, b, mean, factor, xp=xp), v, guarded=hidden, xp=xp)
 
 
-def _tiled(scores, v, n, *, centred, hidden, xp):
+def _tiled(scores, v, n, *, factor, centred, hidden, xp):
     """The same, a tile of queries at a time; for the mean, all tiles are gone through twice."""
 
     def add(state, rows):
@@ -135,7 +137,7 @@ def _tiled(scores, v, n, *, centred, hidden, xp):
 
     def attend_rows(rows):
         a, b = scores(rows)
-        return weigh(gated(a, b, mean, xp=xp), v, guarded=hidden, xp=xp)
+        return weigh(gated(a, b, mean, factor, xp=xp), v, guarded=hidden, xp=xp)
 
     mean = None
     if centred and n:

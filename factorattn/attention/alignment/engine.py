@@ -85,13 +85,10 @@ def placed_arrays(f: Callable, letter: str) -> dict[str, int]:
     record = _record(f)
     if record is None or not isinstance(f, partial):
         return {}
-    found = {}
-    for item in parse(record.inputs):
-        array = f.keywords.get(item.name)
-        axes = ("n", *item.axes) if isinstance(record, Distribution) and "n" not in item.axes else item.axes
-        if letter in axes and hasattr(array, "shape") and len(array.shape) >= len(axes) - axes.index(letter):
-            found[item.name] = axes.index(letter) - len(axes)
-    return found
+    by_row = isinstance(record, Distribution) and record.output == "m"
+    axes = {item.name: ("n", *item.axes) if by_row else item.axes for item in parse(record.inputs)}
+    found = {name: own.index(letter) - len(own) for name, own in axes.items() if letter in own}
+    return {name: axis for name, axis in found.items() if len(getattr(f.keywords.get(name), "shape", ())) >= -axis}
 
 
 def per_tile(f: Callable, n: int, *, kind: str) -> Callable[[slice], Callable]:
@@ -103,17 +100,16 @@ def per_tile(f: Callable, n: int, *, kind: str) -> Callable[[slice], Callable]:
         If such an array has another number of queries.
     """
     axes = placed_arrays(f, "n")
+    arrays = {name: f.keywords[name] for name in axes}  # type: ignore[attr-defined]
     for name, axis in axes.items():
-        own = f.keywords[name].shape[axis]  # type: ignore[attr-defined]
-        if own != n and not (own == 1 and isinstance(_record(f), Distribution)):
+        own = arrays[name].shape[axis]
+        if own != n and not (own == 1 and kind == "distribution"):
             raise ValueError(f"{name} of the {kind} must have {n} queries along axis {axis}, got {own}")
+    cut = {name: axis for name, axis in axes.items() if arrays[name].shape[axis] > 1}
 
     def at(rows):
-        cut = {}
-        for name, axis in axes.items():
-            array = f.keywords[name]  # type: ignore[attr-defined]
-            cut[name] = array if array.shape[axis] == 1 else array[(..., rows, *[slice(None)] * (-axis - 1))]
-        return partial(f, **cut) if cut else f
+        parts = {name: arrays[name][(..., rows, *[slice(None)] * (-axis - 1))] for name, axis in cut.items()}
+        return partial(f, **parts) if parts else f
 
     return at
 

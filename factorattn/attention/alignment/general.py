@@ -108,11 +108,9 @@ def general_attention(
     band = band_of(causal, None, None, size["n"], size["m"])
     if looks_across(distribution):
         if attend is _tiled:
-            raise ValueError("form must be 'dense' for a distribution that looks at all queries at once")
+            raise ValueError("form must be 'dense' for a distribution that may look across queries")
         if causal:
-            raise ValueError(
-                "causal must be False for a distribution that looks at all queries at once: later ones, too"
-            )
+            raise ValueError("causal must be False for a distribution that may look across queries: at later ones, too")
     if attend is _tiled and getattr(distribution, "keywords", {}).get("rng") is not None:
         raise ValueError("form must be 'dense' for a distribution with rng: every tile would draw the same numbers")
     score, distribution = (
