@@ -35,7 +35,8 @@ def namespace(request):
     """Every array library here: NumPy arrays cannot be written to, array_api_strict has everything optional off."""
     name = request.param
     if name == "torch":
-        pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
+        torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
+        torch.set_num_threads(1)  # test workers share the processors
     if name == "cupy":
         cupy = pytest.importorskip("cupy", reason="CuPy is not installed (extras: cuda12, cuda13)")
         if not cupy.cuda.is_available():
