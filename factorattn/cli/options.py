@@ -16,9 +16,10 @@ class LeftOut(Exception):
 
 
 def asks_for(f: Callable) -> list[str]:
-    """The arrays that a mechanism cannot do without, beside q, k, v."""
-    items = parse(f.record.inputs)  # type: ignore[attr-defined]
-    return [item.name for item in items if item.kind == "array" and not item.optional and item.name not in INPUTS]
+    """What a mechanism cannot do without, beside q, k, v of one axis of positions."""
+    items = [item for item in parse(f.record.inputs) if item.kind == "array" and not item.optional]  # type: ignore[attr-defined]
+    grid = sorted({letter for item in items if item.name in INPUTS for letter in item.axes} - {*"nmde"})
+    return [item.name for item in items if item.name not in INPUTS] + ([f"a grid {' x '.join(grid)}"] if grid else [])
 
 
 def unset(f: Callable) -> list[str]:
@@ -56,7 +57,7 @@ def options_for(
     if asks_for(f):
         raise LeftOut(f"needs {', '.join(asks_for(f))}, and the input has q, k, v only")
     for item in parse(contract):
-        if item.kind == "array":
+        if item.kind == "array" or (item.kind == "positions" and item.optional):
             continue
         if item.axes[0] in sizes:
             size = sizes[item.axes[0]]

@@ -138,4 +138,5 @@ def _counted(polynomial: Callable, f: Callable, form: str | None, unit: str) -> 
     try:
         return f"{polynomial(f, **options)} {unit}"
     except ValueError as error:  # or sizes that depend on each other, where each has a prime of its own
-        return f"not a polynomial: {error}"
+        why = "arrays of the sizes that it is read from have too many entries" if "too large" in str(error) else error
+        return f"not a polynomial: {why}"

@@ -11,9 +11,8 @@ from factorattn.contract import parse
 
 __all__ = ["KNOB_OPTIONS", "knob_errors", "knob_option"]
 
-# With these options the knob alone decides: the scale is that of what is approximated, clusters are few, blocks alone.
+# With these options the knob alone decides: clusters are few, and blocks alone are seen.
 KNOB_OPTIONS: dict[str, dict[str, Any]] = {
-    "local_monotonic_attention": {"score": "scaled_dot"},
     "improved_clustered_attention": {"clusters": 8},
     "bigbird_attention": {"window": 0, "random": 0, "global_tokens": ()},
     "local_1d_attention": {"memory": 0},

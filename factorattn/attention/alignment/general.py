@@ -137,7 +137,10 @@ def _tiled(q, k, v, *, score, distribution, mask, bias, band, xp):
 def _attend_rows(q, k, v, rows, score, distribution, mask, bias, band, xp):
     a = pairs_of(score(rows), q, k, xp=xp)  # (..., rows, m)
     a, hidden = hide(a, rows, mask=mask, bias=bias, band=band, xp=xp)
-    return weigh(distribution(rows)(a), v, guarded=hidden, xp=xp)  # (..., rows, e)
+    p = distribution(rows)(a)
+    if p.shape != a.shape:
+        raise ValueError(f"distribution must return weights of the shape of the scores {a.shape}, got {p.shape}")
+    return weigh(p, v, guarded=hidden, xp=xp)  # (..., rows, e)
 
 
 FORMS = {"dense": _dense, "tiled": _tiled}

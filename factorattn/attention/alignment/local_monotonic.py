@@ -28,8 +28,6 @@ INPUTS = "q: ... n d, k: ... m d, v: ... m e, window = w"
     normalised=True,
     positional=True,
     paper="luong2015",
-    approximates="softmax_attention",
-    knob="w",
 )
 def local_monotonic_attention(
     q: Any,

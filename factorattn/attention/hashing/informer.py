@@ -107,10 +107,10 @@ def informer_attention(
 
     Notes
     -----
-    Of equal measures the first query wins. At least one query attends, and one key is sampled: in the authors' code a
-    single query gets the mean. That code draws the sample with repetition, anew for each query, which is
-    ``picks=rng.integers(m, size=(n, s))`` here. Hugging Face draws one sample for all queries, of ``min(5 n ln m, m)``
-    keys, hence in O(n m).
+    Of equal measures the first query wins, and a query that holds NaN none: its row is the mean of the values. At least
+    one query attends, and one key is sampled: in the authors' code a single query gets the mean. That code draws the
+    sample with repetition, anew for each query, which is ``picks=rng.integers(m, size=(n, s))`` here. Hugging Face
+    draws one sample for all queries, of ``min(5 n ln m, m)`` keys, hence in O(n m).
 
     With `causal`, later values never reach an earlier output, but later queries and keys change which queries attend,
     as in the paper and its code, where only the softmax and the mean are masked. float16 and bfloat16 inputs are
