@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from factorattn.pattern.options import at_least
+from factorattn.pattern.options import two
 from factorattn.pattern.pattern import Pattern
 from factorattn.pattern.shapes import blocks, nothing
 from factorattn.scalars import flag
@@ -28,8 +28,7 @@ def local_2d(x: int, y: int, block: tuple[int, int], memory: tuple[int, int], *,
     Causal, the margin lies above, left and right, and a query sees what was made before it, and itself: blocks are made
     row by row, and so are the positions of a block.
     """
-    tall, wide = (at_least("block", size, 1) for size in block)
-    above, beside = (at_least("memory", size, 0) for size in memory)
+    (tall, wide), (above, beside) = two("block", block, 1), two("memory", memory, 0)
     i = np.arange(x * y)[:, None]
     row, column = np.divmod(i, max(y, 1))
     top, left = row // tall * tall, column // wide * wide  # corner of the block of each query

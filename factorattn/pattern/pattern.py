@@ -53,7 +53,7 @@ class Pattern:
         """The pairs (i, j) with ``first <= j < stop``, for arrays of rows i; runs are cut to 0 .. m - 1."""
         i, first, stop = np.broadcast_arrays(*(np.asarray(x, dtype=np.int64) for x in (i, first, stop)))
         if i.size and not (i.min() >= 0 and i.max() < n):
-            raise ValueError(f"rows must lie in 0 .. {n - 1}, got {i.min()} .. {i.max()}")
+            raise ValueError(f"rows i must lie in 0 .. {n - 1}, got {i.min()} .. {i.max()}")
         first, stop = np.clip(first, 0, m), np.clip(stop, 0, m)
         return Pattern(n, m, merged(i * m + first, i * m + stop))
 
@@ -62,7 +62,7 @@ class Pattern:
         """The pairs (i, j) of two arrays of integers, which broadcast."""
         j = np.asarray(j, dtype=np.int64)
         if j.size and not (j.min() >= 0 and j.max() < m):
-            raise ValueError(f"columns must lie in 0 .. {m - 1}, got {j.min()} .. {j.max()}")
+            raise ValueError(f"keys j must lie in 0 .. {m - 1}, got {j.min()} .. {j.max()}")
         return Pattern.from_runs(n, m, i, j, j + 1)
 
     @staticmethod
@@ -103,6 +103,8 @@ class Pattern:
 
     def __getitem__(self, rows: slice) -> "Pattern":
         """Some rows, one after the other: ``p[16:32]``."""
+        if not isinstance(rows, slice):
+            raise TypeError(f"rows must be a slice, as in p[16:32], got {rows!r}")
         start, stop, step = rows.indices(self.n)
         if step != 1:
             raise ValueError(f"rows must follow one another, got a step of {step}")

@@ -13,7 +13,8 @@ from factorattn.attention.sparse.engine import rows_of
 from factorattn.attention.sparse.gather import by_tiles, definition
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
-from factorattn.pattern import at_least, local_2d
+from factorattn.pattern import local_2d
+from factorattn.pattern.options import two
 from factorattn.primitives.softmax_attend import softmax_attend
 from factorattn.primitives.tiles import scan_tiles
 from factorattn.scalars import flag
@@ -95,18 +96,12 @@ def local_2d_attention(
     attend = choose(FORMS, form=form)
     dtype, (q, k, v) = working_precision(q, k, v, xp=xp)
     x, y = size["x"], size["y"]
-    sides = _two("block", block, 1), _two("memory", memory, 0)
+    sides = two("block", block, 1), two("memory", memory, 0)
     flat = (_flat(a, xp=xp) for a in (q, k, v))  # (..., x y, d)
     mask, _ = check_pairs(mask, None, *flat, xp=xp)
     scale = scale_of(scale, size["d"])
     o = attend(q, k, v, *sides, causal=flag(causal=causal), scale=scale, mask=mask, xp=xp)
     return xp.astype(xp.reshape(o, (*o.shape[:-2], x, y, o.shape[-1])), dtype, copy=False)
-
-
-def _two(name, pair, least):
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise ValueError(f"{name} must be a pair (rows, columns), got {pair!r}")
-    return tuple(at_least(name, side, least) for side in pair)
 
 
 def _flat(a, *, xp):
