@@ -88,7 +88,7 @@ for name, (ring, angle) in place.items():
     )
 for word, colour in colours.items():
     axes.scatter([], [], color=colour, label=word)
-axes.legend(loc="upper left", frameon=False)
+axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 axes.set_axis_off()
 axes.margins(0.1)
 axes.set_aspect("equal")
