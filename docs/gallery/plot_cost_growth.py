@@ -35,10 +35,10 @@ series["MiB held beside the inputs, float32"]["softmax, dense form"] = [
 ]
 colours = {name: f"C{index}" for index, name in enumerate(counts)}
 for axis, (title, curves) in zip(axes, series.items(), strict=True):
-    ends = {}  # curves that end within a factor of 2.2 share a label
+    ends = {}  # curves that end within a factor of 6 share a label
     for name, values in sorted(curves.items(), key=lambda item: item[1][-1]):
         axis.plot(lengths, values, ".-" if name in counts else "--", color=colours.get(name, "0.4"))
-        end = next((end for end in ends if values[-1] < 2.2 * end), values[-1])
+        end = next((end for end in ends if values[-1] < 6 * end), values[-1])
         ends.setdefault(end, []).append(name.removesuffix("_attention"))
     for end, names in ends.items():
         label = textwrap.fill(", ".join(names), 22)
