@@ -8,7 +8,9 @@ The map:
     factorattn.distribution  weights p(a): softmax, sparsemax, entmax, ...
     factorattn.position      encodings, biases and rotations that tell positions
     factorattn.pattern       sets of pairs: an algebra, blocks, reach
-    factorattn.factor        matrices as products: singular vectors, random features, pooling
+    factorattn.factor        matrices as products: low rank, chosen columns, structure, tensors, sketches
+    factorattn.compress      trained weights made smaller: adapters, ranks for a budget, checkpoints
+    factorattn.model         models that are built of all this
     factorattn.interpret     namespaces that read the same text as cost
     factorattn.complexity    counted cost, exact polynomials, declared formulas
     factorattn.testing       laws that every mechanism obeys, to run on your own
@@ -29,7 +31,17 @@ from factorattn.attention.memory import *
 from factorattn.attention.multihead import *
 from factorattn.attention.sequences import *
 from factorattn.attention.sparse import *
-from factorattn.catalogue import Distribution, Mechanism, Position, Record, Score, family, mechanism
+from factorattn.catalogue import (
+    Adapter,
+    Distribution,
+    Factorization,
+    Mechanism,
+    Position,
+    Record,
+    Score,
+    family,
+    mechanism,
+)
 from factorattn.complexity import Cost, cost, memory_polynomial, time_polynomial
 from factorattn.interpret.counting import NeedsValues, counting
 from factorattn.primitives.dispatch import Unsupported, explain, kernels
@@ -38,8 +50,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CATALOGUE",
+    "Adapter",
     "Cost",
     "Distribution",
+    "Factorization",
     "Mechanism",
     "NeedsValues",
     "Position",

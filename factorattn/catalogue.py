@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Distribution", "Mechanism", "Position", "Record", "Score", "family", "find", "mechanism", "refuse"]
+__all__ = ["Adapter", "Distribution", "Factorization", "Mechanism", "Position", "Record", "Score", "family", "find", "mechanism", "refuse"]
 
 F = TypeVar("F", bound=Callable)
 CAUSAL = ("never", "option", "values", "always")
+EXACT = ("always", "rank", "form", "never")
+NEEDS = ("any", "square", "semidefinite", "nonnegative", "tensor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,55 @@ class Distribution(Record):
 @dataclass(frozen=True, kw_only=True)
 class Position(Record):
     """The record of a way to tell positions, as in `factorattn.position`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factorization(Record):
+    """The record of a factorization, as in `factorattn.factor`: an array in, a factored matrix out.
+
+    Time and memory are those of factoring.
+
+    Parameters
+    ----------
+    exact : {"always", "rank", "form", "never"}
+        When the result is the matrix itself, to rounding: always; where the rank asked for is at least that of the
+        matrix; where the matrix has the form of the result (a Kronecker product, a butterfly); in no such case.
+    lowrank : bool
+        Whether the rank of the result is at most the rank asked for, so that the truncated SVD bounds it from below.
+    optimal : bool
+        Whether no other matrix of the result's form is nearer in the Frobenius norm.
+    needs : {"any", "square", "semidefinite", "nonnegative", "tensor"}
+        What it takes: matrices of any kind, square ones, positive semidefinite ones, those without negative entries;
+        arrays whose axes are all modes of a tensor.
+    random : bool
+        Whether it draws, from ``rng=``.
+    """
+
+    output: str = "p q"
+    exact: str
+    lowrank: bool = False
+    optimal: bool = False
+    needs: str = "any"
+    random: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("exact", self.exact, EXACT), ("needs", self.needs, NEEDS)):
+            if value not in allowed:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter(Record):
+    """The record of an adapter, as in `factorattn.compress`: a trained matrix in, the same with few new parameters out.
+
+    Parameters
+    ----------
+    trainable : str
+        The number of parameters that are trained, in letters of the contract.
+    """
+
+    output: str = "p q"
+    trainable: str
 
 
 @dataclass(frozen=True, kw_only=True)

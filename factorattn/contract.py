@@ -49,12 +49,14 @@ def parse(contract: str) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
+def check(contract: str, /, *, factored: tuple[str, ...] = (), **arguments: Any) -> tuple[Any, dict[str, int]]:
     """Hold arguments against a contract; never look at the values of an array.
 
     Parameters
     ----------
     contract : str
+    factored : tuple of str
+        The arguments that may be factored matrices (see `factorattn.factor`) in place of arrays.
     **arguments
         Every name in the contract, and no other; None for an optional one that was left out.
 
@@ -74,6 +76,9 @@ def check(contract: str, /, **arguments: Any) -> tuple[Any, dict[str, int]]:
     """
     items = [item for item in parse(contract) if not (item.optional and arguments[item.name] is None)]
     arrays = {item.name: arguments[item.name] for item in items if item.kind == "array"}
+    for name, value in arrays.items():
+        if hasattr(value, "__factored__") and name not in factored:
+            raise TypeError(f"{name} must be an array, got a factored matrix; its to_dense() is one")
     xp = _common_namespace(arrays)
     size: dict[str, int] = {}
     owner: dict[str, str] = {}
@@ -140,9 +145,11 @@ def choose(options: Mapping[str, Any], /, **argument: str) -> Any:
 
 def working_precision(*arrays: Any, xp: Any) -> tuple[Any, tuple[Any, ...]]:
     """The dtype a result should have, and the arrays in the dtype to compute in: the same, but float32 at the least."""
-    dtype = xp.result_type(*arrays)
+    dtype = xp.result_type(*(x.dtype if hasattr(x, "__factored__") else x for x in arrays))
     compute = dtype if xp.finfo(dtype).bits >= 32 else xp.float32
-    return dtype, tuple(xp.astype(array, compute, copy=False) for array in arrays)
+    return dtype, tuple(
+        x.astype(compute) if hasattr(x, "__factored__") else xp.astype(x, compute, copy=False) for x in arrays
+    )
 
 
 def _common_namespace(arrays: Mapping[str, Any]) -> Any:

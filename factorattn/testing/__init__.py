@@ -1,9 +1,23 @@
-"""Laws that every attention mechanism obeys, and the three tolerances: for this library's tests and for yours."""
+"""Laws that every attention mechanism and every factorization obeys, and the three tolerances: for this library's tests and for yours."""
 
 from factorattn.testing.case import SIZES, Case
-from factorattn.testing.check import check_mechanism
+from factorattn.testing.check import check_factorization, check_mechanism
 from factorattn.testing.cost_laws import COST_LAWS
+from factorattn.testing.factor_case import FactorCase
+from factorattn.testing.factor_laws import FACTOR_LAWS
 from factorattn.testing.laws import LAWS
 from factorattn.testing.tolerance import BOUND, CHANCE, ROUNDING
 
-__all__ = ["BOUND", "CHANCE", "COST_LAWS", "LAWS", "ROUNDING", "SIZES", "Case", "check_mechanism"]
+__all__ = [
+    "BOUND",
+    "CHANCE",
+    "COST_LAWS",
+    "FACTOR_LAWS",
+    "LAWS",
+    "ROUNDING",
+    "SIZES",
+    "Case",
+    "FactorCase",
+    "check_factorization",
+    "check_mechanism",
+]

@@ -11,7 +11,7 @@ from typing import Any
 from factorattn.attention.exact.options import check_pairs, scale_of
 from factorattn.catalogue import mechanism, refuse
 from factorattn.contract import check, choose, working_precision
-from factorattn.factor.svd import truncated_svd
+from factorattn.factor.lowrank.truncated_svd import leading_triplets
 from factorattn.primitives.pairs import masked_logits, softmax_weights
 
 __all__ = ["lowrank_attention"]
@@ -110,13 +110,13 @@ def lowrank_attention(
 
 def _svd(weights, v, rank, *, xp):
     """The definition: three thin products."""
-    u, s, vt = truncated_svd(weights, rank, xp=xp)  # (..., n, r), (..., r), (..., r, m)
+    u, s, vt = leading_triplets(weights, rank, xp=xp)  # (..., n, r), (..., r), (..., r, m)
     return u @ (s[..., :, None] * (vt @ v))  # (..., n, e)
 
 
 def _projection(weights, v, rank, *, xp):
     """The exact output, projected."""
-    u, _, _ = truncated_svd(weights, rank, xp=xp)  # (..., n, r)
+    u, _, _ = leading_triplets(weights, rank, xp=xp)  # (..., n, r)
     return u @ (u.mT @ (weights @ v))  # (..., n, e)
 
 

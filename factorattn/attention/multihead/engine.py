@@ -10,8 +10,11 @@ from typing import Any
 from factorattn.attention.exact.options import band_of, check_pairs, scale_of
 from factorattn.attention.exact.softmax import FORMS
 from factorattn.contract import working_precision
+from factorattn.factor.factored import Factored, Heads, times
 
-__all__ = ["FORMS", "attend_heads", "computed", "project", "project_heads", "unproject"]
+__all__ = ["FORMS", "WEIGHTS", "attend_heads", "computed", "project", "project_heads", "unproject"]
+
+WEIGHTS = ("w_q", "w_k", "w_v", "w_o")  # the arguments that may be factored; those of several heads as `Heads`
 
 
 def computed(*arrays: Any | None, xp: Any) -> tuple[Any, list[Any | None]]:
@@ -23,15 +26,19 @@ def computed(*arrays: Any | None, xp: Any) -> tuple[Any, list[Any | None]]:
 
 def project(x: Any, w: Any, b: Any | None = None) -> Any:
     """The rows W x + b of x (..., n, c), with w (..., d, c) and b (..., d): (..., n, d)."""
-    rows = x @ w.mT
+    rows = times(x, w.mT)
     return rows if b is None else rows + b[..., None, :]
 
 
 def project_heads(x: Any, w: Any, b: Any | None = None, *, xp: Any) -> Any:
     """The same for h heads, w (..., h, d, c) and b (..., h, d), in one product for all of them: (..., h, n, d)."""
     *batch, h, d, c = w.shape
-    rows = x @ xp.reshape(w, (*batch, h * d, c)).mT  # (..., n, h d)
-    heads = _swapped(xp.reshape(rows, (*rows.shape[:-1], h, d)), xp=xp)  # (..., h, n, d)
+    if isinstance(w, Factored):  # head by head
+        heads = times(x[..., None, :, :], w.mT)  # (..., h, n, d)
+    else:
+        joined = w.matrix if isinstance(w, Heads) else xp.reshape(w, (*batch, h * d, c))
+        rows = times(x, joined.mT)  # (..., n, h d)
+        heads = _swapped(xp.reshape(rows, (*rows.shape[:-1], h, d)), xp=xp)  # (..., h, n, d)
     return heads if b is None else heads + b[..., None, :]
 
 
@@ -50,10 +57,19 @@ def attend_heads(q, k, v, *, mask, bias, causal, scale, size, form, xp) -> Any:
 def unproject(o: Any, w: Any, b: Any | None = None, *, xp: Any) -> Any:
     """The sum over heads of W_h o_h, from o (..., h, n, e) with w (..., h, c, e) and b (..., c): (..., n, c)."""
     *batch, h, n, e = o.shape
-    joined = xp.reshape(_swapped(o, xp=xp), (*batch, n, h * e))  # (..., n, h e)
-    w = xp.reshape(_swapped(w, xp=xp), (*w.shape[:-3], w.shape[-2], h * e))  # (..., c, h e)
-    out = joined @ w.mT  # (..., n, c)
+    if isinstance(w, Factored):  # head by head
+        out = xp.sum(times(o, w.mT), axis=-3)  # (..., n, c)
+    else:
+        joined = xp.reshape(_swapped(o, xp=xp), (*batch, n, h * e))  # (..., n, h e)
+        whole = w.matrix if isinstance(w, Heads) else _beside(w, xp=xp)  # (..., c, h e)
+        out = times(joined, whole.mT)  # (..., n, c)
     return out if b is None else out + b[..., None, :]
+
+
+def _beside(w, *, xp):
+    """The matrices of the heads, w (..., h, c, e), side by side: (..., c, h e)."""
+    *batch, h, c, e = w.shape
+    return xp.reshape(_swapped(w, xp=xp), (*batch, c, h * e))
 
 
 def _swapped(x, *, xp):

@@ -7,9 +7,10 @@ Between multi-query attention, g = 1, and multi-head attention, s = 1.
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project_heads, unproject
+from factorattn.attention.multihead.engine import FORMS, WEIGHTS, attend_heads, computed, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
+from factorattn.factor.factored import Factored, Heads
 
 __all__ = ["grouped_query_attention"]
 
@@ -95,6 +96,8 @@ def grouped_query_attention(
 
     Notes
     -----
+    Weights may be factored (`factorattn.factor`): one matrix for all heads as `factorattn.factor.Heads`.
+
     The paper makes the g key heads of a multi-head checkpoint as means of the s heads of each group, and trains on.
     ``softmax_attention(grouped=True)`` is the same for queries, keys and values that are there already.
 
@@ -103,7 +106,8 @@ def grouped_query_attention(
     Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", 2023,
     section 2.2. arXiv:2305.13245
     """
-    xp, size = check(INPUTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v, w_o=w_o, y=y, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
+    given = {"x": x, "w_q": w_q, "w_k": w_k, "w_v": w_v, "w_o": w_o, "y": y}
+    xp, size = check(INPUTS, factored=WEIGHTS, **given, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
     attend = choose(FORMS, form=form)
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays
@@ -119,5 +123,10 @@ def grouped_query_attention(
 
 def _flat(x, axes, *, xp):
     """Groups and their heads as one axis of heads, of x with so many axes beside the batch."""
+    if isinstance(x, Heads):
+        g, s = x.shape[:2]
+        return Heads(x.matrix, g * s, x.side)
+    if isinstance(x, Factored):
+        raise TypeError("factored weights of grouped heads must be one matrix for all of them, Heads(matrix, (g, s))")
     first = x.ndim - axes
     return xp.reshape(x, (*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :]))

@@ -7,7 +7,7 @@ A row of x is projected as a column, W x; the columns of W^O that belong to head
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project_heads, unproject
+from factorattn.attention.multihead.engine import FORMS, WEIGHTS, attend_heads, computed, project_heads, unproject
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 
@@ -92,6 +92,8 @@ def multihead_attention(
 
     Notes
     -----
+    Weights may be factored (`factorattn.factor`): one matrix for all heads as `factorattn.factor.Heads`.
+
     PyTorch's ``in_proj_weight`` (3 h d, c) is w_q, w_k and w_v one behind the other, heads first; its
     ``out_proj.weight`` (c, h e) is w_o with axes (c, h, e).
 
@@ -101,7 +103,8 @@ def multihead_attention(
     ----------
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.2. arXiv:1706.03762
     """
-    xp, size = check(INPUTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v, w_o=w_o, y=y, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
+    given = {"x": x, "w_q": w_q, "w_k": w_k, "w_v": w_v, "w_o": w_o, "y": y}
+    xp, size = check(INPUTS, factored=WEIGHTS, **given, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
     attend = choose(FORMS, form=form)
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays

@@ -7,7 +7,15 @@ A decoder keeps d + e numbers for each token instead of h (d + e).
 
 from typing import Any
 
-from factorattn.attention.multihead.engine import FORMS, attend_heads, computed, project, project_heads, unproject
+from factorattn.attention.multihead.engine import (
+    FORMS,
+    WEIGHTS,
+    attend_heads,
+    computed,
+    project,
+    project_heads,
+    unproject,
+)
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose
 
@@ -94,6 +102,8 @@ def multiquery_attention(
 
     Notes
     -----
+    Weights may be factored (`factorattn.factor`): one matrix for all heads as `factorattn.factor.Heads`.
+
     The same as `multihead_attention` with every head of w_k equal, and every head of w_v. As many operations on pairs;
     what is less is the reading of keys and values when one token is decoded at a time.
 
@@ -101,7 +111,8 @@ def multiquery_attention(
     ----------
     Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need", 2019, section 3. arXiv:1911.02150
     """
-    xp, size = check(INPUTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v, w_o=w_o, y=y, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
+    given = {"x": x, "w_q": w_q, "w_k": w_k, "w_v": w_v, "w_o": w_o, "y": y}
+    xp, size = check(INPUTS, factored=WEIGHTS, **given, b_q=b_q, b_k=b_k, b_v=b_v, b_o=b_o)
     attend = choose(FORMS, form=form)
     dtype, arrays = computed(x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o, xp=xp)
     x, w_q, w_k, w_v, w_o, y, b_q, b_k, b_v, b_o = arrays

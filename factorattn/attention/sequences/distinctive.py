@@ -9,7 +9,7 @@ cross-attention. The survey of Chaudhari et al. 2021 calls it distinctive.
 from typing import Any
 
 from factorattn.attention.exact.options import band_of, check_pairs, scale_of
-from factorattn.attention.sequences.projected import FORMS
+from factorattn.attention.sequences.projected import FORMS, WEIGHTS
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 
@@ -78,6 +78,8 @@ def distinctive_attention(
 
     Notes
     -----
+    Weights may be factored matrices (`factorattn.factor`); "bilinear" multiplies them out.
+
     The first attention of this kind (Bahdanau et al.) scored additively, one decoder state at a time: mechanisms of the
     family `alignment` do. float16 and bfloat16 inputs are computed in float32.
 
@@ -86,7 +88,7 @@ def distinctive_attention(
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.3 ("encoder-decoder attention"). arXiv:1706.03762
     Chaudhari et al., "An Attentive Survey of Attention Models", 2021. arXiv:1904.02874
     """
-    xp, size = check(INPUTS, x=x, y=y, w_q=w_q, w_k=w_k, w_v=w_v)
+    xp, size = check(INPUTS, factored=WEIGHTS, x=x, y=y, w_q=w_q, w_k=w_k, w_v=w_v)
     attend = choose(FORMS, form=form)
     dtype, (x, y, w_q, w_k, w_v) = working_precision(x, y, w_q, w_k, w_v, xp=xp)
     mask, _ = check_pairs(mask, None, x, y, y, xp=xp)

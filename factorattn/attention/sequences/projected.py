@@ -9,15 +9,18 @@ The second line projects nothing of y: keys and values are y itself, with the we
 from typing import Any
 
 from factorattn.attention.exact.softmax import FORMS as EXACT
+from factorattn.factor.factored import dense, times
 
-__all__ = ["FORMS"]
+__all__ = ["FORMS", "WEIGHTS"]
+
+WEIGHTS = ("w_q", "w_k", "w_v")  # the arguments that may be factored
 
 
 def _through(exact):
     """Project, then attend."""
 
     def attend(x, y, w_q, w_k, w_v, *, scale, mask, band, xp):
-        q, k, v = x @ w_q.mT, y @ w_k.mT, y @ w_v.mT  # (..., n, d), (..., m, d), (..., m, e)
+        q, k, v = times(x, w_q.mT), times(y, w_k.mT), times(y, w_v.mT)  # (..., n, d), (..., m, d), (..., m, e)
         return exact(q, k, v, scale=scale, softcap=None, bias=None, mask=mask, band=band, xp=xp)[0]
 
     return attend
@@ -25,9 +28,9 @@ def _through(exact):
 
 def _bilinear(x, y, w_q, w_k, w_v, *, scale, mask, band, xp):
     """Attend to y itself; the d x c and e x c layers of y are applied to the queries and to the means."""
-    q = x @ (w_q.mT @ w_k)  # (..., n, width of y)
+    q = x @ (dense(w_q).mT @ dense(w_k))  # (..., n, width of y)
     means = EXACT["online"](q, y, y, scale=scale, softcap=None, bias=None, mask=mask, band=band, xp=xp)[0]
-    return means @ w_v.mT  # (..., n, e)
+    return times(means, w_v.mT)  # (..., n, e)
 
 
 FORMS: dict[str, Any] = {

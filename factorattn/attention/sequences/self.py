@@ -8,7 +8,7 @@ Every position asks (W_q), offers (W_k) and tells (W_v) by a linear layer of its
 from typing import Any
 
 from factorattn.attention.exact.options import band_of, check_pairs, scale_of
-from factorattn.attention.sequences.projected import FORMS
+from factorattn.attention.sequences.projected import FORMS, WEIGHTS
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
 
@@ -72,6 +72,8 @@ def self_attention(
 
     Notes
     -----
+    Weights may be factored matrices (`factorattn.factor`); "bilinear" multiplies them out.
+
     In the merged form the logits are the general score of Luong et al. with a matrix of rank d. float16 and bfloat16
     inputs are computed in float32.
 
@@ -79,7 +81,7 @@ def self_attention(
     ----------
     Vaswani et al., "Attention Is All You Need", 2017, sections 3.2.1 and 3.2.3. arXiv:1706.03762
     """
-    xp, size = check(INPUTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
+    xp, size = check(INPUTS, factored=WEIGHTS, x=x, w_q=w_q, w_k=w_k, w_v=w_v)
     attend = choose(FORMS, form=form)
     dtype, (x, w_q, w_k, w_v) = working_precision(x, w_q, w_k, w_v, xp=xp)
     mask, _ = check_pairs(mask, None, x, x, x, xp=xp)

@@ -1,0 +1,1 @@
+"""Plain Python loops for factorizations, from the papers' indices: one file each."""
