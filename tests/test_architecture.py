@@ -13,6 +13,7 @@ import pytest
 
 import factorattn
 from factorattn import CATALOGUE, family
+from factorattn.factor import FACTORIZATIONS
 
 PACKAGE = Path(factorattn.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,26 @@ def lacks(name, *, family, paper):
     return [what for what, found in there.items() if not found]
 
 
+def factorization_lacks(name, *, family, paper):
+    """The same for a factorization."""
+    page, oracle, facts = f"docs/factor/{family}.md", f"tests/oracles/factor/{name}.py", f"tests/factor/test_{name}.py"
+    names = re.search(r"^FACTORS = \(\n(.*?)^\)", text_of("asv_benches/benchmarks/common.py"), re.DOTALL | re.MULTILINE)
+    there = {
+        page: is_file(page),
+        f"a section ## {name} in its page": says(page, rf"^## {name}$"),
+        f"{{factor-facts}} {name} in its page": says(page, rf"{{factor-facts}} {name}$"),
+        f"autofunction:: factorattn.factor.{name} in its page": says(page, rf"::\s+factorattn\.factor\.{name}$"),
+        f"a @...{{{paper}}} in docs/references.bib": says("docs/references.bib", rf"^@\w+{{{paper},"),
+        f"{family}/{name}.py in the tree of docs/architecture.md": f"factor/{family}/{name}.py" in drawn_tree(),
+        "a sentence in CHANGELOG.md": says("CHANGELOG.md", rf"`{name}`"),
+        oracle: is_file(oracle),
+        facts: is_file(facts),
+        "a test of its oracle there": says(facts, r"\boracle\.\w+\("),
+        "its name in FACTORS of asv_benches/benchmarks/common.py": names is None or f'"{name}"' in names[1],
+    }
+    return [what for what, found in there.items() if not found]
+
+
 def is_file(path):
     return (ROOT / path).is_file()
 
@@ -105,6 +126,14 @@ def test_a_mechanism_lacks_nothing(name):
     f = CATALOGUE[name]
     missing = lacks(name, family=family(f), paper=f.record.paper)
     assert not missing, f"{name} lacks: {'; '.join(missing)}"
+
+
+@pytest.mark.parametrize("name", sorted(FACTORIZATIONS))
+def test_a_factorization_lacks_nothing(name):
+    f = FACTORIZATIONS[name]
+    missing = factorization_lacks(name, family=family(f), paper=f.record.paper)
+    assert not missing, f"{name} lacks: {'; '.join(missing)}"
+    assert f.__module__.rpartition(".")[2] == name
 
 
 def test_all_that_is_lacking_is_said_at_once():

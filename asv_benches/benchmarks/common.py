@@ -67,6 +67,33 @@ NAMES = (
     "strided_attention",
 )
 
+FACTORS = (
+    "truncated_svd",
+    "randomized_svd",
+    "robust_pca",
+    "nmf",
+    "qr",
+    "rrqr",
+    "interpolative",
+    "cur",
+    "nystrom",
+    "rpcholesky",
+    "kronecker",
+    "toeplitz",
+    "circulant",
+    "block_diagonal",
+    "butterfly",
+    "monarch",
+    "cp",
+    "tucker",
+    "tensor_train",
+    "tensor_train_matrix",
+    "axial_table",
+)
+
+FACTOR_OPTIONS = {"axial_table": {"x": 16, "y": 16}}  # a grid of 256 places
+LARGEST = {"axial_table": 256}
+
 OPTIONS = {
     "performer_attention": {"rank": 128, "rng": 0},
     "linformer_attention": {"rank": 128},
@@ -97,6 +124,27 @@ def mechanism(name):
     if factorattn is None or name not in getattr(factorattn, "CATALOGUE", ()):
         raise NotImplementedError(f"this commit has no {name}")
     return factorattn.CATALOGUE[name]
+
+
+def factorization(name):
+    """The function of that name, or a skip."""
+    found = getattr(getattr(factorattn, "factor", None), "FACTORIZATIONS", {})
+    if name not in found:
+        raise NotImplementedError(f"this commit has no {name}")
+    return found[name]
+
+
+def falling(needs, n):
+    """A float32 matrix (n, n) of the kind that a factorization needs, or a tensor of as many entries."""
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((2, n, n)) / n**0.5
+    spectrum = 1.0 / np.arange(1, n + 1)
+    if needs == "semidefinite":
+        return ((left * spectrum) @ left.T).astype("float32")
+    a = (left * spectrum) @ right
+    if needs == "tensor":
+        a = a.reshape(n, 16, n // 16)
+    return (np.abs(a) if needs == "nonnegative" else a).astype("float32")
 
 
 def primitive(name):

@@ -1,7 +1,9 @@
-"""Facts about mechanisms, printed from their records and counted from their text: no such table is typed.
+"""Facts about mechanisms and factorizations, printed from their records and counted from their text: none is typed.
 
 ``{catalogue-table}``                      all mechanisms, a line each
 ``{catalogue-facts} window_attention``     everything known of one mechanism
+``{factor-table}``                         all factorizations
+``{factor-facts} cur``                     everything known of one factorization
 """
 
 import inspect
@@ -10,9 +12,10 @@ from fractions import Fraction
 
 from sphinx.util.docutils import SphinxDirective
 
-from factorattn import CATALOGUE, family, memory_polynomial, time_polynomial
+from factorattn import CATALOGUE, NeedsValues, family, memory_polynomial, time_polynomial
 from factorattn.complexity import monomials
 from factorattn.complexity.polynomial import Polynomial
+from factorattn.factor import FACTORIZATIONS
 
 
 class Table(SphinxDirective):
@@ -74,6 +77,77 @@ class Facts(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+EXACT = {
+    "always": "always",
+    "rank": "from the rank of the matrix on",
+    "form": "for matrices of its form",
+    "never": "–",
+}
+NEEDS = {
+    "any": "any matrix",
+    "square": "square",
+    "semidefinite": "positive semidefinite",
+    "nonnegative": "no negative entries",
+    "tensor": "tensor",
+}
+
+
+class FactorTable(SphinxDirective):
+    """All factorizations, by family."""
+
+    def run(self):
+        """Print the table."""
+        lines = ["| factorization | family | takes | exact | nearest | draws | paper |", "|---" * 7 + "|"]
+        for name in sorted(FACTORIZATIONS, key=lambda name: (family(FACTORIZATIONS[name]), name)):
+            f = FACTORIZATIONS[name]
+            record = f.record
+            cells = (
+                f"[`{name}`](/factor/{family(f)}.md#{name.replace('_', '-')})",
+                family(f),
+                NEEDS[record.needs],
+                EXACT[record.exact],
+                yes(record.optimal),
+                yes(record.random),
+                f"{{cite:t}}`{record.paper}`",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class FactorFacts(SphinxDirective):
+    """The record of one factorization."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Print it."""
+        f = FACTORIZATIONS[self.arguments[0]]
+        record = f.record
+        rows = {
+            "inputs": f"`{record.inputs}`",
+            "takes": NEEDS[record.needs],
+            "exact": EXACT[record.exact],
+            "nearest of its form": yes(record.optimal),
+            "rank at most what is asked for": yes(record.lowrank),
+            "draws from `rng=`": yes(record.random),
+            "declared time of factoring": declared(record.time),
+            "counted": counted(f),
+            "paper": f"{{cite:t}}`{record.paper}`",
+        }
+        lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def counted(f):
+    """The exact polynomial of a factorization, or why it has none."""
+    try:
+        return in_math(str(time_polynomial(f)))
+    except NeedsValues:
+        return "not counted: how far it goes depends on values"
+    except (ValueError, NotImplementedError):
+        return "no polynomial in these sizes"
+
+
 def declared(formula):
     """A declared formula ("n*m*d + n*m*e") in the notation of what is counted ("d m n + e m n")."""
     return in_math(str(Polynomial({monomial: Fraction(1) for monomial in monomials(formula)})))
@@ -106,4 +180,6 @@ def setup(app):
     """Register the directives."""
     app.add_directive("catalogue-table", Table)
     app.add_directive("catalogue-facts", Facts)
+    app.add_directive("factor-table", FactorTable)
+    app.add_directive("factor-facts", FactorFacts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

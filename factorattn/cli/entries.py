@@ -1,11 +1,13 @@
-"""All that has a name on the command line: mechanisms, scores, distributions, positions."""
+"""All that has a name on the command line: mechanisms, scores, distributions, positions, factorizations, adapters."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from factorattn import CATALOGUE
 from factorattn.cli.errors import BadInput
+from factorattn.compress import ADAPTERS
 from factorattn.distribution import DISTRIBUTIONS
+from factorattn.factor import FACTORIZATIONS
 from factorattn.position import POSITIONS
 from factorattn.score import SCORES
 
@@ -16,6 +18,8 @@ KINDS: Mapping[str, Mapping[str, Callable]] = {
     "score": SCORES,
     "distribution": DISTRIBUTIONS,
     "position": POSITIONS,
+    "factorization": FACTORIZATIONS,
+    "adapter": ADAPTERS,
 }
 SUFFIXES = {"mechanism": "_attention", "position": "_relative"}  # what may be left out at the end of a name
 

@@ -1,10 +1,20 @@
 """show: everything that the module, the signature, the record, counting and the laws say of one entry."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from factorattn import Mechanism, Record, family, kernels, memory_polynomial, time_polynomial
+from factorattn import (
+    Adapter,
+    Factorization,
+    Mechanism,
+    NeedsValues,
+    Record,
+    family,
+    kernels,
+    memory_polynomial,
+    time_polynomial,
+)
 from factorattn.cli.entries import entry, namesakes
 from factorattn.cli.listing import default_form
 from factorattn.cli.screen import put, terminal
@@ -32,7 +42,7 @@ def print_entry(name: str) -> None:
         ("paper", _paper(f)),
         ("inputs", record.inputs),
         ("output", f"... {record.output}"),
-        *(_of_mechanism(f, record) if isinstance(record, Mechanism) else [("kind", type(record).__name__.lower())]),
+        *_of_kind(f, record),
         ("time, declared", record.time),
         ("memory, declared", record.memory),
     ]
@@ -49,8 +59,8 @@ def print_entry(name: str) -> None:
     if others:
         lines.append(("namesakes", f"also {', '.join(others)}: `factorattn show {others[0]}`"))
     _print(console, lines)
-    if isinstance(record, Mechanism):  # takes a second or two: after all else
-        _print(console, _laws(f))
+    if isinstance(record, Mechanism | Factorization):  # takes a second or two: after all else
+        _print(console, _laws(f) if isinstance(record, Mechanism) else _factor_laws(f))
 
 
 def _print(console: "Console", lines: list[tuple[str, str]]) -> None:
@@ -62,6 +72,38 @@ def _print(console: "Console", lines: list[tuple[str, str]]) -> None:
     for key, text in lines:
         grid.add_row(Text(key, style="dim"), Text(text))
     put(console, grid)
+
+
+def _of_kind(f: Callable, record: Record) -> list[tuple[str, str]]:
+    if isinstance(record, Mechanism):
+        return _of_mechanism(f, record)
+    lines = [("kind", type(record).__name__.lower())]
+    if isinstance(record, Adapter):
+        return [*lines, ("trained", f"{record.trainable} parameters")]
+    if not isinstance(record, Factorization):
+        return lines
+    exact = {
+        "always": "always",
+        "rank": "from the rank of the matrix on",
+        "form": "for matrices of the form of the result",
+        "never": "in no case that can be told beforehand",
+    }
+    needs = {
+        "any": "any matrix",
+        "square": "a square matrix",
+        "semidefinite": "a positive semidefinite matrix",
+        "nonnegative": "a matrix without negative entries",
+        "tensor": "a tensor: every axis is a mode",
+    }
+    return [
+        *lines,
+        ("family", family(f)),
+        ("takes", needs[record.needs]),
+        ("exact", exact[record.exact]),
+        ("rank", "at most what is asked for" if record.lowrank else "any"),
+        ("optimal", "yes: nothing of this form is nearer" if record.optimal else "no"),
+        ("draws", "yes, from rng=" if record.random else "no"),
+    ]
 
 
 def _of_mechanism(f: Callable, record: Mechanism) -> list[tuple[str, str]]:
@@ -92,23 +134,41 @@ def _laws(f: Callable) -> list[tuple[str, str]]:
     from factorattn.testing.cost_laws import COST_LAWS
     from factorattn.testing.laws import LAWS
 
-    passed: list[str] = []
-    idle: list[str] = []
-    broken: list[str] = []
     with kernels("off"):
-        for name, law in LAWS.items():
-            try:
-                applied = [law(case) for case in cases(f)]
-            except AssertionError as error:
-                broken.append(f"{name} ({error})")
-            else:
-                (passed if any(applied) else idle).append(name)
+        passed, idle, broken = _tried(LAWS, list(cases(f)))
     for name, cost_law in COST_LAWS.items():
         try:
             cost_law(f)
             passed.append(name)
         except (AssertionError, NotPolynomial) as error:
             broken.append(f"{name} ({error})")
+    return _verdict(passed, idle, broken)
+
+
+def _factor_laws(f: Callable) -> list[tuple[str, str]]:
+    """The same for a factorization."""
+    from factorattn.testing.factor_case import factor_cases
+    from factorattn.testing.factor_laws import FACTOR_LAWS
+
+    return _verdict(*_tried(FACTOR_LAWS, list(factor_cases(f))))
+
+
+def _tried(laws: Mapping[str, Callable], cases: list) -> tuple[list[str], list[str], list[str]]:
+    """The laws that hold in all cases, those that apply to none, and those that are broken, with the reason."""
+    passed: list[str] = []
+    idle: list[str] = []
+    broken: list[str] = []
+    for name, law in laws.items():
+        try:
+            applied = [law(case) for case in cases]
+        except AssertionError as error:
+            broken.append(f"{name} ({error})")
+        else:
+            (passed if any(applied) else idle).append(name)
+    return passed, idle, broken
+
+
+def _verdict(passed: list[str], idle: list[str], broken: list[str]) -> list[tuple[str, str]]:
     lines = [("laws passed", f"{len(passed)} of {len(passed) + len(broken)}: {_words(passed)}")]
     lines += [("do not apply", _words(idle))] if idle else []
     return lines + [("BROKEN", law) for law in broken]
@@ -137,6 +197,10 @@ def _counted(polynomial: Callable, f: Callable, form: str | None, unit: str) -> 
     options = {} if form is None else {"form": form}
     try:
         return f"{polynomial(f, **options)} {unit}"
+    except NeedsValues:
+        return "not counted: it depends on values"
+    except NotImplementedError as error:
+        return f"not counted: {error}"
     except ValueError as error:  # or sizes that depend on each other, where each has a prime of its own
         why = "arrays of the sizes that it is read from have too many entries" if "too large" in str(error) else error
         return f"not a polynomial: {why}"

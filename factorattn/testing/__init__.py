@@ -1,4 +1,4 @@
-"""Laws that every attention mechanism and every factorization obeys, and the three tolerances: for this library's tests and for yours."""
+"""Laws that mechanisms and factorizations obey, and the three tolerances: for this library's tests and for yours."""
 
 from factorattn.testing.case import SIZES, Case
 from factorattn.testing.check import check_factorization, check_mechanism

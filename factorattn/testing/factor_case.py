@@ -1,6 +1,5 @@
 """One factorization, one shape, one namespace: where a law of factorizations is tried."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +29,8 @@ class FactorCase:
     Parameters
     ----------
     f : callable
-        Carries a record ``f.record``; is called as ``f(a, rank, **options)``, or ``f(a, **options)`` if its contract has
-        no rank.
+        Carries a record ``f.record``; is called as ``f(a, rank, **options)``, or ``f(a, **options)`` if its contract
+        has no rank.
     shape : tuple of int
     options : mapping
         Further arguments.
@@ -126,11 +125,9 @@ class FactorCase:
 
 
 def factor_cases(f: Callable, *, xp: Any = np, options: Mapping[str, Any] | None = None) -> Iterator[FactorCase]:
-    """The shapes that a factorization is tried on: tall and wide, square where it must be, tensors where it takes them."""
+    """The shapes that a factorization is tried on: tall and wide, square if it must be, tensors if it takes them."""
     record = f.record  # type: ignore[attr-defined]
     chosen = FACTOR_OPTIONS.get(f.__name__, {}) if options is None else options
     shapes = SHAPES[record.needs]
-    if "p q" not in record.inputs and record.needs == "any" or "x" in inspect.signature(f).parameters and chosen:
-        shapes = shapes[:1]
-    for shape in shapes:
+    for shape in shapes[:1] if chosen else shapes:  # options are for one shape
         yield FactorCase(f, shape, chosen, xp)
