@@ -2,9 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,7 +12,8 @@ import typer
 
 from factorattn import CATALOGUE, __version__
 from factorattn.cli.errors import TERMINATED, BadInput, Commands, NothingDone
-from factorattn.cli.output import STDOUT, whole_file
+from factorattn.cli.factorize import factorize, reconstruct
+from factorattn.cli.output import STDOUT, distinct, progress, whole_file
 from factorattn.cli.sizes import read_budget, read_count, read_seed, read_sizes
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ app = typer.Typer(
     cls=Commands,
     add_completion=False,
     pretty_exceptions_enable=False,  # a bug gives Python's own traceback
-    help="Attention mechanisms, compared, listed and counted.",
+    help="Attention mechanisms, compared, listed and counted; checkpoints, factored.",
 )
 
 Name = Annotated[str, typer.Argument(help="A mechanism, with or without _attention.", show_default=False)]
@@ -65,7 +66,7 @@ def _end(*_: object) -> NoReturn:
 
 @app.callback(invoke_without_command=True)
 def factorattn(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
-    """Attention mechanisms: compared on one input, listed, shown, counted."""
+    """Attention mechanisms: compared on one input, listed, shown, counted. Checkpoints: made smaller, and restored."""
     if version:
         typer.echo(f"factorattn {__version__}")
         raise typer.Exit
@@ -101,7 +102,7 @@ def compare(
     from factorattn.cli.job import Plan
 
     files = {"--json": json_file, "--csv": csv_file, "--html": html_file}
-    _distinct(files)
+    distinct(files)
     names = _selected(only)
     data = _input(input_file, n, dtype, causal, namespace)
     plan = Plan(
@@ -119,8 +120,9 @@ def compare(
         opened = {
             option: stack.enter_context(whole_file(path, option)) for option, path in files.items() if path is not None
         }
-        with _progress(comparison.steps(plan), hidden=quiet) as step:
-            report = comparison.compare(data, plan, step)
+        with progress(hidden=quiet) as told:
+            begun, all_steps = count(1), comparison.steps(plan)
+            report = comparison.compare(data, plan, lambda text: told(next(begun), all_steps, text))
         if "--json" in opened:
             from factorattn.cli.export import as_dict, dump
 
@@ -174,6 +176,10 @@ def cost(
     print_cost(mechanism(name), words or [], as_json=json_output)
 
 
+app.command()(factorize)
+app.command()(reconstruct)
+
+
 def _selected(only: list[str] | None) -> list[str]:
     from factorattn.cli.entries import mechanism
     from factorattn.cli.options import asks_for
@@ -204,33 +210,3 @@ def _input(path: Path | None, n: str | None, dtype: str | None, causal: bool, na
     if causal and size["n"] > size["m"]:
         raise BadInput(f"--causal needs a key beside each query, got {size['n']} queries and {size['m']} keys")
     return inputs.to_cupy(data) if namespace == "cupy" else data
-
-
-def _distinct(files: dict[str, str | None]) -> None:
-    seen: dict[str, str] = {}
-    for option, path in files.items():
-        if path is None:
-            continue
-        place = path if path == STDOUT else str(Path(path).absolute())
-        if place in seen:
-            raise BadInput(f"{seen[place]} and {option} both write to {'stdout' if path == STDOUT else path}")
-        seen[place] = option
-
-
-@contextmanager
-def _progress(total: int, *, hidden: bool) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr, redrawn between measurements and not during them."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    bar = Progress(console=console, auto_refresh=False, transient=True, disable=hidden or not console.is_terminal)
-    with bar:
-        task = bar.add_task("", total=total)
-
-        def step(text: str) -> None:
-            bar.update(task, description=text)
-            bar.advance(task)
-            bar.refresh()
-
-        yield step

@@ -3,14 +3,14 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from factorattn.cli.errors import BadInput
 
-__all__ = ["STDOUT", "whole_file"]
+__all__ = ["STDOUT", "distinct", "progress", "whole_bytes", "whole_file"]
 
 STDOUT = "-"
 
@@ -31,6 +31,20 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
         yield text
         sys.stdout.write(text.getvalue())
         return
+    with _in_place_of(path, option, lambda: text.getvalue().encode()):
+        yield text
+
+
+@contextmanager
+def whole_bytes(path: str, option: str) -> Iterator[BinaryIO]:
+    """The same for a file that is no text."""
+    data = io.BytesIO()
+    with _in_place_of(path, option, data.getvalue):
+        yield data
+
+
+@contextmanager
+def _in_place_of(path: str, option: str, content: Callable[[], bytes]) -> Iterator[None]:
     target = Path(path)
     if target.is_dir():
         raise BadInput(f"{option} {path!r} is a folder; give the name of a file")
@@ -39,18 +53,18 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
     try:
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError("it may not be written")
-        file = place.open("w", encoding="utf-8", newline="")
+        file = place.open("wb")
     except (OSError, ValueError) as error:
         raise _unwritable(path, option, error) from None
     try:
         try:
-            yield text
+            yield
         except BaseException:
             file.close()
             raise
         try:
             with file:
-                file.write(text.getvalue())
+                file.write(content())
             if not in_place:
                 os.replace(place, target)
         except OSError as error:
@@ -63,3 +77,33 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
 
 def _unwritable(path: str, option: str, error: Exception) -> BadInput:
     return BadInput(f"{option} {path!r} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+def distinct(files: Mapping[str, str | None]) -> None:
+    """Refuse two options that write to one place."""
+    seen: dict[str, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        place = path if path == STDOUT else str(Path(path).absolute())
+        if place in seen:
+            raise BadInput(f"{seen[place]} and {option} both write to {'stdout' if path == STDOUT else path}")
+        seen[place] = option
+
+
+@contextmanager
+def progress(*, hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr, redrawn between pieces of work and not during them; it is told (done, all, what comes next)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    bar = Progress(console=console, auto_refresh=False, transient=True, disable=hidden or not console.is_terminal)
+    with bar:
+        task = bar.add_task("", total=None)
+
+        def told(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+            bar.refresh()
+
+        yield told

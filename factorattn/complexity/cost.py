@@ -18,7 +18,7 @@ class Cost(NamedTuple):
     flops : int
         Operations; a multiplication and an addition are two.
     by_kind : dict of str to int
-        The same, apart: contract, elementwise, transcendental, reduce, decompose.
+        The same, apart: contract, elementwise, transcendental, reduce, decompose, transform.
     moved : int
         Bytes read and written, function by function.
     peak : int

@@ -1,6 +1,10 @@
 """Matrices as products of smaller or simpler ones. Knows nothing of attention.
 
-    lowrank      truncated and randomized singular value decompositions, nonnegative factors, low rank plus sparse
+    lowrank      two thin factors: singular vectors, nonnegative factors, low rank plus sparse
+    selection    factors made of the matrix's own rows and columns
+    structured   factors with a pattern: Kronecker, circulant, blocks, butterflies
+    tensor       arrays with more than two axes, and matrices seen as such
+    sketch       random matrices that keep lengths
     factored     the type of every result: what is multiplied, saved and put in the place of a weight matrix
 
 Beside them, what mechanisms are built of: random directions and features, pooling, pseudo-inverses, radial bases.
@@ -10,7 +14,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from factorattn import catalogue
-from factorattn.factor import lowrank
+from factorattn.factor import lowrank, selection, sketch, structured, tensor
 from factorattn.factor.directions import hadamard_gaussian, iid_gaussian, orthogonal_gaussian
 from factorattn.factor.factored import Factored, Heads
 from factorattn.factor.features import hyperbolic_features, positive_features, trigonometric_features
@@ -21,8 +25,12 @@ from factorattn.factor.pinv import iterative_pinv
 from factorattn.factor.pooling import segment_means, strided_convolution
 from factorattn.factor.radial import gaussian_means, parabola_means, radial_grid
 from factorattn.factor.ridge import contraction_operator, ridge_operator, sequence_operator
+from factorattn.factor.selection import *
+from factorattn.factor.sketch import *
+from factorattn.factor.structured import *
+from factorattn.factor.tensor import *
 
-FAMILIES = (lowrank,)
+FAMILIES = (lowrank, selection, structured, tensor, sketch)
 
 __all__ = [
     "FACTORIZATIONS",

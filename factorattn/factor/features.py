@@ -7,28 +7,30 @@
     trigonometric   phi(x) = exp(+|x|^2 / 2) / sqrt(r)     (sin(omega_1 . x), ..., cos(omega_1 . x), ...)
 
 with omega_1 ... omega_r as drawn in `factorattn.factor.directions`: each standard normal, any two of them orthogonal
-or independent.
+or independent. They are an array (r, d), or factored, as `factorattn.factor.hadamard_directions` draws them.
 """
 
 from typing import Any
+
+from factorattn.factor.factored import times
 
 __all__ = ["FEATURES", "hyperbolic_features", "positive_features", "trigonometric_features"]
 
 
 def positive_features(x: Any, omega: Any, *, xp: Any) -> tuple[Any, Any]:
     """Positive features of the rows of x (..., n, d): f (..., n, r) in [0, 1 / sqrt(r)] and log scale s (..., n, 1)."""
-    return _exponentials(x @ omega.mT, x, xp=xp)
+    return _exponentials(times(x, omega.mT), x, xp=xp)
 
 
 def hyperbolic_features(x: Any, omega: Any, *, xp: Any) -> tuple[Any, Any]:
     """Positive features for omega and for -omega, (..., n, 2 r), and log scale: their product is a mean of cosh."""
-    z = x @ omega.mT  # (..., n, r)
+    z = times(x, omega.mT)  # (..., n, r)
     return _exponentials(xp.concat([z, -z], axis=-1), x, xp=xp)
 
 
 def trigonometric_features(x: Any, omega: Any, *, xp: Any) -> tuple[Any, Any]:
     """Trigonometric features of the rows of x (..., n, d): f (..., n, 2 r) and log scale s (..., n, 1)."""
-    angle = x @ omega.mT  # (..., n, r)
+    angle = times(x, omega.mT)  # (..., n, r)
     f = xp.concat([xp.sin(angle), xp.cos(angle)], axis=-1) * omega.shape[-2] ** -0.5  # (..., n, 2 r)
     return f, xp.sum(x * x, axis=-1, keepdims=True) / 2
 

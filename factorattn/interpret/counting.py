@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from factorattn.interpret.counting_fft import FFT
 from factorattn.interpret.counting_linalg import LINALG
 from factorattn.interpret.counting_rules import FUNCTIONS
 
@@ -72,7 +73,7 @@ class Tally:
 
     @property
     def by_kind(self) -> dict[str, int]:
-        """Operations by kind: contract, elementwise, transcendental, reduce, decompose."""
+        """Operations by kind: contract, elementwise, transcendental, reduce, decompose, transform."""
         kinds: dict[str, int | Fraction] = {}
         for (_, kind, count), calls in self.log.items():
             kinds[kind] = kinds.get(kind, 0) + count * calls
@@ -191,10 +192,11 @@ class CountingNamespace:
     inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
     bool, int32, int64 = np.dtype(bool), np.dtype("int32"), np.dtype("int64")
     float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
+    complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self.linalg = _Extension(self, LINALG)
+        self.linalg, self.fft = _Extension(self, "linalg", LINALG), _Extension(self, "fft", FFT)
 
     def __getattr__(self, name: str) -> Any:
         if name in FUNCTIONS:
@@ -227,12 +229,12 @@ class CountingNamespace:
 class _Extension:
     """A sub-namespace, such as ``xp.linalg``."""
 
-    def __init__(self, xp: CountingNamespace, rules: dict) -> None:
-        self._xp, self._rules = xp, rules
+    def __init__(self, xp: CountingNamespace, name: str, rules: dict) -> None:
+        self._xp, self._name, self._rules = xp, name, rules
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._rules:
-            raise NotImplementedError(f"counting has no rule for xp.linalg.{name}")
+            raise NotImplementedError(f"counting has no rule for xp.{self._name}.{name}")
         return self._rules[name].__get__(self._xp)
 
 

@@ -5,6 +5,8 @@
     select          comparisons and choices: no arithmetic     move        bytes only
     view            nothing at all                             decompose   see `counting_linalg`
 
+Complex numbers count as the operations on real ones that they stand for, see `counting_complex`.
+
 A name that is in none of the rows has no rule, and raises. Shapes and refusals are NumPy's.
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from factorattn.interpret.counting_complex import COMPLEX, contractions, real_dtype, weight
 from factorattn.interpret.counting_search import SEARCH
 
 __all__ = ["FUNCTIONS"]
@@ -61,8 +64,9 @@ def _entries(name: str, kind: str) -> Callable:
         dtype = np.dtype(bool) if kind == "select" else _dtype(values)
         if dtype.kind in "bi" and name != "pow" and (kind == "transcendental" or name == "divide"):
             dtype = np.dtype(np.float64)
-        out = xp.array(_shape(arrays), dtype)
-        counts = () if kind == "select" else (out.size,)
+        out = xp.array(_shape(arrays), real_dtype(dtype) if name == "abs" else dtype)
+        each = weight(name, *values)
+        counts = () if kind == "select" else (each * out.size,)
         xp.tally.add(name, kind, counts, sum(a.nbytes for a in arrays) + out.nbytes)
         return out
 
@@ -88,7 +92,8 @@ def _reduce(name: str) -> Callable:
         if name == "mean" and x.dtype.kind in "bi":
             default = xp.float64
         out = xp.array(shape, default if dtype is None else dtype)
-        xp.tally.add(name, "select" if boolean else "reduce", () if boolean else (x.size,), x.nbytes + out.nbytes)
+        counts = (weight(name, x) * x.size,)
+        xp.tally.add(name, "select" if boolean else "reduce", () if boolean else counts, x.nbytes + out.nbytes)
         return out
 
     return rule
@@ -103,7 +108,7 @@ def _scan(name: str) -> Callable:
     def rule(xp, x, /, *, axis=None, dtype=None):
         normalize_axis_index(0 if axis is None else axis, x.ndim)
         out = xp.array(x.shape, _sum_dtype(x) if dtype is None else dtype)
-        xp.tally.add(name, "reduce", (x.size,), x.nbytes + out.nbytes)
+        xp.tally.add(name, "reduce", (weight(name, x) * x.size,), x.nbytes + out.nbytes)
         return out
 
     return rule
@@ -116,7 +121,7 @@ def _matmul(xp, a, b, /):
         raise ValueError(f"matmul: inner sizes differ in {a.shape} @ {b.shape}")
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = xp.array((*batch, a.shape[-2], b.shape[-1]), _dtype((a, b)))
-    xp.tally.add("matmul", "contract", (2 * out.size * a.shape[-1],), a.nbytes + b.nbytes + out.nbytes)
+    xp.tally.add("matmul", "contract", (contractions(a, b) * out.size * a.shape[-1],), a.nbytes + b.nbytes + out.nbytes)
     return out
 
 
@@ -247,6 +252,7 @@ FUNCTIONS: dict[str, Callable] = {
     **{name: _reduce(name) for name in REDUCE.split()},
     **{name: _scan(name) for name in SCAN.split()},
     **SEARCH,
+    **COMPLEX,
     "where": _where,
     "matmul": _matmul,
     "reshape": _view(_reshaped),

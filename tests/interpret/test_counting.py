@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from factorattn.interpret.counting import OPERATORS, Array, NeedsValues, counting
+from factorattn.interpret.counting_complex import COMPLEX
+from factorattn.interpret.counting_fft import FFT
 from factorattn.interpret.counting_linalg import LINALG
 from factorattn.interpret.counting_rules import FUNCTIONS
 
@@ -26,6 +28,8 @@ INPUTS = {
     "b": ((3, 4), "bool"),
     "c": ((5, 1, 4), "bool"),
     "none": ((0, 4), "float32"),
+    "cs": ((3, 4), "complex64"),
+    "cd": ((5, 1, 4), "complex128"),
 }
 FLOATS = ["exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin",
           "acos", "atan", "reciprocal"]  # fmt: skip
@@ -93,6 +97,7 @@ CALLS = {
     "arange": ["xp.arange(5)", "xp.arange(2, 9)", "xp.arange(2, 9, 3)", "xp.arange(9, 2, -2)", "xp.arange(3, 2)",
                "xp.arange(5, dtype=xp.float32)", "xp.arange(0.0, 1.0, 0.25)"],
     "eye": ["xp.eye(3)", "xp.eye(3, 4)", "xp.eye(2, dtype=xp.float32)", "xp.eye(3, k=1)"],
+    **{name: [f"xp.{name}(cs)", f"xp.{name}(cd)"] for name in COMPLEX},
     "result_type": ["xp.result_type(x, z)", "xp.result_type(x, h)", "xp.result_type(i, l)", "xp.result_type(x, 2.0)",
                     "xp.result_type(xp.float32, z)"],
     "isdtype": ["xp.isdtype(x.dtype, 'real floating')", "xp.isdtype(i.dtype, ('bool', 'integral'))",
@@ -104,6 +109,14 @@ OPERATIONS = [
     *(f"z {sign} x" for sign in ("+", "-", "*", "/")),
     *(f"{a} {sign} {b}" for sign in ("+", "-", "*", "/", "**") for a, b in (("2.0", "x"), ("x", "2"), ("h", "0.5"))),
     *("l + 1", "2 * i", "1 - l", "i // 2", "l % 3", "2 ** l", "i * 0.5", "b & c", "b | c", "b ^ c", "~b", "b & True"),
+    *(f"{pair[0]} {sign} {pair[1]}" for sign in "+-*/"
+      for pair in (("cs", "cd"), ("cs", "x"), ("y", "cd"), ("z", "cs"), ("cs", "2.0"))),
+    *("-cs", "+cd", "abs(cs)", "abs(cd)", "cs == cd", "cs != x", "cs @ t", "x @ cs.mT", "cd @ cs.mT", "2 / cs"),
+    *(f"xp.{name}({c})" for c in ("cs", "cd")
+      for name in ("square", "reciprocal", "sum", "mean", "prod", "isfinite", "all")),
+    *("xp.cumulative_sum(cd, axis=0)", "xp.cumulative_prod(cs, axis=-1)", "xp.where(b, cs, x)", "xp.where(b, cs, 0.0)"),
+    *("xp.astype(x, xp.complex64)", "xp.zeros((2,), dtype=xp.complex64)", "xp.stack([cs, x])", "xp.result_type(cs, z)"),
+    *("xp.isdtype(cs.dtype, 'complex floating')", "xp.isdtype(x.dtype, 'complex floating')"),
     *("z @ t", "x @ u", "-x", "+x", "abs(x)", "abs(-i)", "x < 0.5", "3 > i", "x == 1", "b == c"),
 ]  # fmt: skip
 INDICES = ["x[0, :]", "x[..., 0]", "x[1:, :2]", "x[:, None, :]", "z[..., ::-1]", "z[-1, 1:2, ...]", "x[0, 0]", "s[...]",
@@ -113,7 +126,6 @@ EVERY_CALL = [*(call for calls in CALLS.values() for call in calls), *OPERATIONS
 # Functions of the standard that have no rule, and why. A function that is neither here nor in the rules fails a test.
 WITHOUT_RULE = {
     "the shape of the result depends on values": "nonzero unique_all unique_counts unique_inverse unique_values",
-    "complex numbers: attention is real": "conj imag real complex64 complex128",
     "dtypes that no mechanism computes in": "int8 int16 uint8 uint16 uint32 uint64",
     "bits of integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor",
     "search in sets: nothing needs it": "isin",
@@ -124,7 +136,6 @@ WITHOUT_RULE = {
     "__array_api_version__",
     "array_api_strict's own": "Device set_array_api_strict_flags get_array_api_strict_flags "
     "reset_array_api_strict_flags ArrayAPIStrictFlags __version__",
-    "an extension: Fourier transforms": "fft",
 }
 LINALG_WITHOUT_RULE = {
     "other factorizations": "eig eigvals eigvalsh svdvals",
@@ -211,6 +222,11 @@ def test_every_function_of_the_standard_has_a_rule_or_a_reason_for_having_none()
     assert not have & set(without)
 
 
+def test_every_function_of_fourier_transforms_has_a_rule():
+    fft = pytest.importorskip("array_api_strict").fft
+    assert set(fft.__all__) == set(FFT)
+
+
 def test_every_function_of_linear_algebra_has_a_rule_or_a_reason_for_having_none():
     linalg = pytest.importorskip("array_api_strict").linalg
     without = set(" ".join(LINALG_WITHOUT_RULE.values()).split())
@@ -228,6 +244,8 @@ def test_a_function_without_a_rule_raises_and_is_named(name):
 def test_a_function_of_linear_algebra_without_a_rule_raises_and_is_named():
     with pytest.raises(NotImplementedError, match=r"^counting has no rule for xp\.linalg\.det$"):
         _ = counting().linalg.det
+    with pytest.raises(NotImplementedError, match=r"^counting has no rule for xp\.fft\.dct$"):
+        _ = counting().fft.dct
     with pytest.raises(NotImplementedError, match="full_matrices=True"):
         evaluate("xp.linalg.svd(x)", counting())
     with pytest.raises(NotImplementedError, match=r"matmul of vectors: \(4,\) @ \(4, 3\)"):
@@ -352,6 +370,115 @@ def test_linear_algebra_has_the_shapes_of_numpy_and_the_operations_of_the_book(c
     pairs = zip(kept[0], want, strict=True) if isinstance(want, tuple) else [(kept[0], want)]
     assert all((got.shape, got.dtype) == (one.shape, one.dtype) for got, one in pairs)
     assert tally.flops == operations
+
+
+TRANSFORMS = [
+    *(f"xp.fft.{name}({x})" for name in ("fft", "ifft", "irfft", "hfft") for x in ("cs", "cd, axis=0, n=3", "cd, n=8")),
+    *(f"xp.fft.{name}({x})" for name in ("rfft", "ihfft") for x in ("x", "z, axis=1", "y, axis=0, n=8", "t, n=2")),
+    *(f"xp.fft.{name}({x})" for name in ("fftn", "ifftn")
+      for x in ("cs", "cd, axes=(0, -1)", "cd, s=(3, 2), axes=(2, 0)")),
+    *("xp.fft.rfftn(x)", "xp.fft.rfftn(z, axes=(2, 0))", "xp.fft.rfftn(z, s=(5, 6), axes=(0, 1), norm='ortho')"),
+    *("xp.fft.irfftn(cs)", "xp.fft.irfftn(cd, axes=(0, 2))"),
+    "xp.fft.irfftn(cs, s=(5, 6), axes=(0, 1), norm='forward')",
+    *("xp.fft.fftfreq(5)", "xp.fft.rfftfreq(5, d=0.5)", "xp.fft.rfftfreq(8, dtype=xp.float32)"),
+    *("xp.fft.fftshift(x)", "xp.fft.ifftshift(cd, axes=(0, 1))", "xp.fft.fftshift(z, axes=0)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", TRANSFORMS)
+def test_fourier_transforms_have_the_shapes_and_dtypes_of_numpy(call):
+    want, got = evaluate(call, xnp), evaluate(call, counting())
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
+
+
+def test_every_fourier_transform_is_held_against_numpy():
+    assert all(any(f".{name}(" in call for call in TRANSFORMS) for name in FFT)
+
+
+# Operations by hand for c (3, 16) complex and x (3, 16) real: 5 n log2(n) each, or half of it.
+@pytest.mark.parametrize(
+    ("call", "operations"),
+    [
+        (lambda xp, c, x: xp.fft.fft(c), 3 * 5 * 16 * 4),
+        (lambda xp, c, x: xp.fft.ifft(c, n=8), 3 * 5 * 8 * 3),
+        (lambda xp, c, x: xp.fft.fft(c, axis=0, n=4), 16 * 5 * 4 * 2),
+        (lambda xp, c, x: xp.fft.fft(c, axis=0), 16 * 24),  # 5 * 3 * log2(3) is 23.77...
+        (lambda xp, c, x: xp.fft.fft(c, n=1), 0),
+        (lambda xp, c, x: xp.fft.rfft(x), 3 * 5 * 16 * 4 // 2),
+        (lambda xp, c, x: xp.fft.irfft(c, n=16), 3 * 5 * 16 * 4 // 2),
+        (lambda xp, c, x: xp.fft.irfft(c[:, :9]), 3 * 5 * 16 * 4 // 2),
+        (lambda xp, c, x: xp.fft.hfft(c[:, :9]), 3 * 5 * 16 * 4 // 2),
+        (lambda xp, c, x: xp.fft.ihfft(x), 3 * 5 * 16 * 4 // 2),
+        (lambda xp, c, x: xp.fft.fftn(c, s=(4, 16), axes=(0, 1)), 5 * 64 * 6),
+        (lambda xp, c, x: xp.fft.ifftn(c, axes=(1,)), 3 * 5 * 16 * 4),
+        (lambda xp, c, x: xp.fft.rfftn(x, s=(4, 16), axes=(0, 1)), 5 * 64 * 6 // 2),
+        (lambda xp, c, x: xp.fft.irfftn(c, s=(4, 16), axes=(0, 1)), 5 * 64 * 6 // 2),
+        (lambda xp, c, x: xp.fft.fftshift(xp.fft.fftfreq(16)), 0),
+    ],
+)
+def test_a_fourier_transform_costs_what_the_benchmark_of_fftw_says(call, operations):
+    xp = counting()
+    c, x = xp.empty((3, 16), dtype=xp.complex64), xp.empty((3, 16), dtype=xp.float32)
+    xp.tally.start()
+    call(xp, c, x)
+    assert xp.tally.flops == operations == xp.tally.by_kind.get("transform", 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ("xp.fft.rfft(cs)", TypeError, r"^fft.rfft takes real arrays, got complex64$"),
+        (
+            "xp.fft.fft(cs, n=0)",
+            ValueError,
+            r"^fft.fft needs a length of at least 1 for each of the axes \(1,\), got \(0,\)$",
+        ),
+        ("xp.fft.fft(cs, norm='none')", ValueError, "^norm must be 'backward' or 'ortho' or 'forward', got 'none'$"),
+        ("xp.fft.fftn(cs, s=(2, 2))", ValueError, r"^fft.fftn needs axes= where s= is given, got s=\(2, 2\)$"),
+        ("xp.fft.fftfreq(0)", ValueError, "^fft.fftfreq needs n of at least 1, got 0$"),
+        ("xp.exp(cs)", NotImplementedError, "^counting has no rule for exp of complex numbers$"),
+        ("cs < cs", NotImplementedError, "^counting has no rule for less of complex numbers$"),
+        ("xp.max(cs)", NotImplementedError, "^counting has no rule for max of complex numbers$"),
+    ],
+)
+def test_what_is_wrong_or_unknown_of_complex_numbers_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(call, counting())
+
+
+# Operations on real numbers by hand, per entry: z = a + bi, w = c + di.
+PER_ENTRY = {
+    "z + w": 2, "z - w": 2, "z + x": 1, "x - z": 1, "z * w": 6, "z * x": 2, "2.0 * z": 2, "z / x": 2, "z / w": 11,
+    "x / z": 11, "-z": 2, "abs(z)": 4, "xp.square(z)": 6, "xp.reciprocal(z)": 6, "xp.conj(z)": 1, "xp.real(z)": 0,
+    "xp.imag(z)": 0, "xp.sum(z)": 2, "xp.mean(z)": 2, "xp.prod(z)": 6, "z == w": 0, "xp.isfinite(z)": 0,
+    "z @ w.mT": 8 * 3, "z @ x.mT": 4 * 3, "x @ z.mT": 4 * 3, "xp.cumulative_sum(z, axis=0)": 2, "x * x": 1,
+    "x @ x.mT": 2 * 3, "xp.conj(x)": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "each"), PER_ENTRY.items())
+def test_complex_numbers_cost_the_operations_on_real_ones(call, each):
+    xp = counting()
+    z, w, x = (xp.empty((3, 3), dtype=dtype) for dtype in (xp.complex64, xp.complex64, xp.float32))
+    xp.tally.start()
+    eval(call, {"xp": xp, "z": z, "w": w, "x": x})
+    assert xp.tally.flops == 9 * each
+
+
+@pytest.mark.parametrize("name", ["svd", "eigh", "qr", "cholesky", "inv", "solve", "pinv", "vector_norm"])
+def test_linear_algebra_of_complex_matrices_has_the_dtypes_of_numpy_and_four_times_the_operations(name):
+    options = {"svd": {"full_matrices": False}}.get(name, {})
+    flops = []
+    for dtype in ("float32", "complex64"):
+        xp = counting()
+        args = [xp.empty((3, 3), dtype=dtype)] * (1 + (name == "solve"))
+        xp.tally.start()
+        got = getattr(xp.linalg, name)(*args, **options)
+        flops.append(xp.tally.by_kind.get("decompose", 0))
+        want = getattr(xnp.linalg, name)(*[np.eye(3, dtype=dtype)] * len(args), **options)
+        pairs = zip(got, want, strict=True) if isinstance(want, tuple) else [(got, want)]
+        assert all((one.shape, one.dtype) == (other.shape, other.dtype) for one, other in pairs)
+    assert flops[1] == 4 * flops[0]
 
 
 def test_the_log_tells_function_kind_count_and_calls():

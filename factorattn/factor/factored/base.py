@@ -84,7 +84,7 @@ class Factored(ABC):
     @property
     def parameters(self) -> int:
         """How many numbers are kept; those in indices do not count."""
-        return sum(entries_of(x) for x in self.arrays() if not _whole(x))
+        return sum(_numbers_in(value) for value in self._parts())
 
     @property
     def nbytes(self) -> int:
@@ -179,6 +179,13 @@ def _arrays_in(value: Any) -> Iterator[Any]:
             yield from _arrays_in(part)
     elif array_api_compat.is_array_api_obj(value):
         yield value
+
+
+def _numbers_in(value: Any) -> int:
+    if isinstance(value, tuple):
+        return sum(_numbers_in(part) for part in value)
+    counts = isinstance(value, Factored) or (array_api_compat.is_array_api_obj(value) and not _whole(value))
+    return entries_of(value) if counts else 0
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -31,7 +31,7 @@ class Chain(Factored):
         return (*batch, self.chain[0].shape[-2], self.chain[-1].shape[-1])
 
     @property
-    def mT(self) -> "Product":
+    def mT(self) -> "Chain":
         """The product of the transposes from right to left."""
         return Product(tuple(f.mT for f in reversed(self.chain)), error_bound=self.error_bound)
 

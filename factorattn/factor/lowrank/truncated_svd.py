@@ -10,6 +10,7 @@ from typing import Any
 from factorattn.catalogue import Factorization
 from factorattn.factor.door import admit
 from factorattn.factor.factored import SVD
+from factorattn.factor.lowrank.residual import left_out
 
 __all__ = ["leading_triplets", "truncated_svd"]
 
@@ -58,8 +59,7 @@ def truncated_svd(a: Any, rank: int) -> SVD:
     """
     xp, size, (a,) = admit(INPUTS, a=a, rank=rank)
     u, s, vt = xp.linalg.svd(a, full_matrices=False)  # (..., p, k), (..., k), (..., k, q)
-    left_out = xp.linalg.vector_norm(s[..., size["r"] :], axis=-1)  # (...)
-    return SVD(*_first(size["r"], u, s, vt), error_bound=left_out)
+    return SVD(*_first(size["r"], u, s, vt), error_bound=left_out(s, size["r"], xp=xp))
 
 
 def leading_triplets(a: Any, rank: int, *, xp: Any) -> tuple[Any, Any, Any]:

@@ -1,0 +1,138 @@
+"""A truncated singular value decomposition of the rank that a given error asks for.
+
+    E_0 = A,    Q_k = basis of the range of E_{k-1},    E_k = E_{k-1} - Q_k Q_k^H E_{k-1}        until |E_k|_F is small
+
+Blocks of the basis are found at random and taken off the matrix (Martinsson and Voronin 2016). What is left is measured
+on the remaining matrix itself: |A|^2 - |Q^H A|^2 (Yu, Gu and Li 2018) is cheaper, but blind to errors below eps^(1/2).
+"""
+
+import math
+from typing import Any
+
+from factorattn.catalogue import Factorization
+from factorattn.contract import choose
+from factorattn.factor.door import admit, unit_scale
+from factorattn.factor.factored import SVD
+from factorattn.factor.lowrank.randomized_svd import empty_svd, natural
+from factorattn.factor.lowrank.range_finder import adjoint, range_basis, thin_svd
+from factorattn.factor.sketch import SKETCHES
+from factorattn.primitives.thin_qr import thin_qr
+from factorattn.scalars import generator, real, whole
+
+__all__ = ["adaptive_svd"]
+
+INPUTS = "a: p q, rank = r"
+
+
+@Factorization(
+    inputs=INPUTS,
+    time="p*q*r",
+    memory="p*q",
+    exact="rank",
+    lowrank=True,
+    random=True,
+    paper="martinsson2016",
+)
+def adaptive_svd(
+    a: Any,
+    rank: int,
+    *,
+    tolerance: float = 0.0,
+    block: int = 10,
+    power: int = 1,
+    sketch: str = "gaussian",
+    rng: Any = None,
+) -> SVD:
+    """Factor a matrix into as few singular triplets as keep the error within a tolerance.
+
+    Parameters
+    ----------
+    a : array, shape (p, q)
+        Real or complex.
+    rank : int
+        The most triplets r there may be.
+    tolerance : float, >= 0
+        The error that is allowed in the Frobenius norm, relative to the norm of `a`. Zero asks for all `rank` of them,
+        or as many as the matrix has to rounding.
+    block : int, >= 1
+        How many columns the space grows by. One block more is searched than the tolerance needs, so that few triplets
+        are kept that are not needed.
+    power : int, >= 0
+        How often each block is multiplied by what is left of A A^H.
+    sketch : {"gaussian", "srht", "sparse_sign", "count"}
+        How random matrices are drawn.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+
+    Returns
+    -------
+    svd : SVD
+        u (p, k), s (k,) and vt (k, q) for some k up to `rank`, at least 1. ``error_bound`` is the error, measured, and
+        widened by its rounding: the tolerance was met if it is no more than ``tolerance`` times the norm of `a`, and
+        else `rank` was too low, or the tolerance below what rounding allows.
+
+    Raises
+    ------
+    ValueError
+        If `a` has not two axes or holds NaN or infinity, `rank` or `block` is not positive, `tolerance` or `power` is
+        negative, or `sketch` is none of the names.
+    TypeError
+        If `a` is not a floating array, or an option is no number.
+
+    Notes
+    -----
+    k is the least that this space allows. No matrix of a lower rank than that of the truncated decomposition keeps
+    the tolerance, so k is at least that.
+
+    It reads values: there is no counting, tracing or compiling it.
+
+    References
+    ----------
+    Martinsson and Voronin, "A Randomized Blocked Algorithm for Efficiently Computing Rank-Revealing Factorizations of
+    Matrices", SIAM Journal on Scientific Computing 38(5), 2016, pages S485-S507. arXiv:1503.07157
+    Yu, Gu and Li, "Efficient Randomized Algorithms for the Fixed-Precision Low-Rank Matrix Approximation", SIAM Journal
+    on Matrix Analysis and Applications 39(3), 2018, pages 1339-1359. arXiv:1606.09402
+    """
+    xp, size, (a,) = admit(INPUTS, a=a, rank=rank)
+    tolerance, block, power = real(tolerance=tolerance), whole(block=block), natural(power=power)
+    if tolerance < 0:
+        raise ValueError(f"tolerance must be 0 or more, got {tolerance!r}")
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block!r}")
+    choose(SKETCHES, sketch=sketch)
+    rng, side = generator(rng), min(size["p"], size["q"])
+    if side == 0:
+        return empty_svd(a, xp=xp)
+    scale = unit_scale(a, xp=xp)  # (1, 1)
+    a = a / scale
+    norm = float(xp.linalg.vector_norm(a))
+    eps = float(xp.finfo(a.dtype).eps)
+    basis = xp.zeros((size["p"], 0), dtype=a.dtype, device=a.device)  # (p, k)
+    found, rest, left, met = adjoint(basis, xp=xp) @ a, a, norm, False  # (k, q), (p, q)
+    while True:
+        width = min(block, side - basis.shape[-1])
+        new = range_basis(rest, width, power=power, sketch=sketch, rng=rng, xp=xp)
+        new = thin_qr(new - basis @ (adjoint(basis, xp=xp) @ new))[0]  # (p, b): rounding left some of the old in it
+        part = adjoint(new, xp=xp) @ rest  # (b, q)
+        basis, found = xp.concat([basis, new], axis=-1), xp.concat([found, part], axis=-2)
+        rest = rest - new @ part
+        left, k = float(xp.linalg.vector_norm(rest)), basis.shape[-1]
+        lost = eps * math.sqrt(k) * norm  # rounding of sums of k products
+        if met or k >= min(size["r"] + block, side) or left <= lost:
+            break
+        met = math.hypot(left, lost) <= tolerance * norm
+    u, s, vt = thin_svd(found, xp=xp)
+    r, error = _enough(s, math.hypot(left, lost), tolerance * norm, min(size["r"], side))
+    error = scale[0, 0] * xp.asarray(error, dtype=s.dtype, device=s.device)
+    return SVD(basis @ u[:, :r], scale[0, :] * s[:r], vt[:r, :], error_bound=error)
+
+
+def _enough(s, left, allowed, most):
+    """The smallest rank up to `most` whose error is allowed, or `most`; and that error."""
+    errors = [left]  # of rank k, k - 1, ...: by Pythagoras
+    for value in reversed([float(s[i]) for i in range(s.shape[0])]):
+        errors.append(math.hypot(errors[-1], value))
+    errors = errors[::-1]
+    most = min(most, len(errors) - 1)
+    r = next((rank for rank in range(1, most) if errors[rank] <= allowed), most)
+    return r, errors[r]

@@ -1,0 +1,165 @@
+"""The encoder of BERT (Devlin et al. 2019): the Transformer's (Vaswani et al. 2017), with learned positions and GELU.
+
+    x = N(E_word[id] + E_position[i] + E_type[type])
+    x = N(x + W_o attend(W_q x + b_q, W_k x + b_k, W_v x + b_v) + b_o)    in each layer, attention in h heads;
+    x = N(x + W_2 gelu(W_1 x + b_1) + b_2)                                then this
+    N(x) = g (x - mean x) / sqrt(var x + epsilon) + b
+
+Each matrix E or W is an array or factored. Parameters have the names of the checkpoints of Hugging Face.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import array_api_compat
+
+from factorattn.attention import softmax_attention
+from factorattn.factor.factored import Factored, times
+from factorattn.model.activation import gelu
+
+__all__ = ["bert", "layers_of"]
+
+
+def bert(
+    parameters: Mapping[str, Any],
+    ids: Any,
+    *,
+    heads: int,
+    mask: Any | None = None,
+    types: Any | None = None,
+    epsilon: float = 1e-12,
+    attend: Callable = softmax_attention,
+) -> Any:
+    """Turn tokens into vectors, each of which knows its context.
+
+    Parameters
+    ----------
+    parameters : mapping of str to array or Factored
+        As in a checkpoint of ``BertModel``: ``embeddings.word_embeddings.weight`` (vocabulary, c) and so on. Matrices
+        may be factored; there are as many layers as the names tell.
+    ids : integer array, shape (b, n)
+        Numbers of the tokens of b texts.
+    heads : int
+        Number of heads h, which divides c.
+    mask : boolean array, shape (b, n), optional
+        True at tokens, False where a text that is shorter than n is padded.
+    types : integer array, shape (b, n), optional
+        0 in the first text of a pair and 1 in the second; by default 0.
+    epsilon : float
+        Added to variances.
+    attend : callable
+        ``attend(q, k, v, mask=mask)`` for q, k, v of shape (b, h, n, c / h) and a mask of shape (b, 1, 1, n), or None:
+        a mechanism of the catalogue, its options bound.
+
+    Returns
+    -------
+    x : array, shape (b, n, c), dtype of the parameters
+        Rows where `mask` is False mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If there are more tokens than positions, `heads` does not divide c, or shapes of `ids`, `mask` and `types`
+        disagree.
+    KeyError
+        If a parameter is not there; it is named.
+
+    Notes
+    -----
+    float16 and bfloat16 parameters are computed with in float32.
+
+    References
+    ----------
+    Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2019.
+    arXiv:1810.04805
+    """
+    gain = parameters["embeddings.LayerNorm.weight"]
+    xp = array_api_compat.array_namespace(gain, ids)
+    dtype, compute = gain.dtype, xp.result_type(gain, xp.float32)
+    parameters = {name: _astype(x, compute, xp=xp) for name, x in parameters.items()}
+    _check(parameters, ids, mask, types, heads, width=gain.shape[-1])
+    b, n = ids.shape
+    pairs = None if mask is None else mask[:, None, None, :]  # (b, 1, 1, n)
+    x = _embed(parameters, ids, types, epsilon, xp=xp)  # (b n, c), the rows of all texts
+    for i in range(layers_of(parameters)):
+        layer = _named(parameters, f"encoder.layer.{i}.")
+        q, k, v = (
+            _split(_linear(x, layer, f"attention.self.{name}"), (b, n, heads), xp=xp)
+            for name in ("query", "key", "value")
+        )  # (b, h, n, c / h)
+        o = _join(attend(q, k, v, mask=pairs), xp=xp)  # (b n, c)
+        x = _norm(x + _linear(o, layer, "attention.output.dense"), layer, "attention.output.LayerNorm", epsilon, xp=xp)
+        y = gelu(_linear(x, layer, "intermediate.dense"), xp=xp)  # (b n, hidden units)
+        x = _norm(x + _linear(y, layer, "output.dense"), layer, "output.LayerNorm", epsilon, xp=xp)
+    return xp.astype(xp.reshape(x, (b, n, -1)), dtype, copy=False)
+
+
+def layers_of(names: Mapping[str, Any]) -> int:
+    """How many layers the names of parameters tell of."""
+    numbers = [int(found[1]) for name in names if (found := re.match(r"encoder\.layer\.(\d+)\.", name))]
+    return max(numbers, default=-1) + 1
+
+
+def _embed(parameters, ids, types, epsilon, *, xp):
+    """Rows of the tables of words, positions and types, added up and normalised: (b n, c)."""
+    b, n = ids.shape
+    places = xp.arange(n, dtype=ids.dtype, device=ids.device)
+    types = xp.zeros_like(ids) if types is None else types
+    x = _rows(parameters, "word", xp.reshape(ids, (-1,)), xp=xp)  # (b n, c)
+    x = x + _rows(parameters, "position", xp.reshape(xp.broadcast_to(places, (b, n)), (-1,)), xp=xp)
+    x = x + _rows(parameters, "token_type", xp.reshape(types, (-1,)), xp=xp)
+    return _norm(x, parameters, "embeddings.LayerNorm", epsilon, xp=xp)
+
+
+def _rows(parameters, table, index, *, xp):
+    table = parameters[f"embeddings.{table}_embeddings.weight"]
+    return table.rows(index) if isinstance(table, Factored) else xp.take(table, index, axis=0)
+
+
+def _linear(x, parameters, name):
+    """Rows W x + b of x (n, c)."""
+    return times(x, parameters[f"{name}.weight"].mT) + parameters[f"{name}.bias"]
+
+
+def _norm(x, parameters, name, epsilon, *, xp):
+    """N(x), row by row."""
+    x = x - xp.mean(x, axis=-1, keepdims=True)
+    x = x / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + epsilon)
+    return x * parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
+
+
+def _split(x, shape, *, xp):
+    """Rows to heads: (b n, c) to (b, h, n, c / h)."""
+    return xp.permute_dims(xp.reshape(x, (*shape, -1)), (0, 2, 1, 3))
+
+
+def _join(x, *, xp):
+    """Heads to rows: (b, h, n, d) to (b n, h d)."""
+    b, h, n, d = x.shape
+    return xp.reshape(xp.permute_dims(x, (0, 2, 1, 3)), (b * n, h * d))
+
+
+def _named(parameters, prefix):
+    """What lies under a prefix, by the rest of its name."""
+    return {name.removeprefix(prefix): x for name, x in parameters.items() if name.startswith(prefix)}
+
+
+def _astype(x, dtype, *, xp):
+    if isinstance(x, Factored):
+        return x if x.dtype == dtype else x.astype(dtype)
+    return xp.astype(x, dtype, copy=False) if xp.isdtype(x.dtype, "real floating") else x
+
+
+def _check(parameters, ids, mask, types, heads, *, width):
+    """Shapes of what is not a parameter."""
+    if ids.ndim != 2:
+        raise ValueError(f"ids must have shape (b, n), got {tuple(ids.shape)}")
+    for name, x in (("mask", mask), ("types", types)):
+        if x is not None and x.shape != ids.shape:
+            raise ValueError(f"{name} must have the shape of ids, {tuple(ids.shape)}, got {tuple(x.shape)}")
+    positions = parameters["embeddings.position_embeddings.weight"].shape[-2]
+    if ids.shape[1] > positions:
+        raise ValueError(f"ids must have at most {positions} tokens a text, as many as positions, got {ids.shape[1]}")
+    if width % heads:
+        raise ValueError(f"heads must divide {width}, the size of a token, got {heads}")

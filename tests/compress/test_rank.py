@@ -1,0 +1,229 @@
+"""Ranks of layers for a budget or an error, against trying all of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libraries import LIBRARIES
+from oracles import seeds
+from oracles.compress import rank as oracle
+
+from factorattn.compress import break_even_rank, rank_for_energy, ranks_for_budget, ranks_for_error
+from factorattn.compress.rank import _layers, _steps
+from factorattn.testing import BOUND, ROUNDING
+
+side = st.integers(1, 9)
+models = st.lists(st.tuples(side, side), min_size=1, max_size=3)
+EXACT = 1 + ROUNDING("float64", 30)
+
+
+def model(seed, shapes):
+    """Spectra that fall as fast as that of some layers, or hardly."""
+    rng = np.random.default_rng(seed)
+    names = [f"layer {i}" for i in range(len(shapes))]
+    spectra = {}
+    for name, (p, q) in zip(names, shapes, strict=True):
+        decay = np.exp(-rng.choice([0.0, 0.3, 2.0]) * np.arange(min(p, q)))
+        spectra[name] = np.sort(rng.uniform(0.5, 1.0, size=min(p, q)) * decay)[::-1] * rng.choice([1.0, 10.0])
+    return spectra, dict(zip(names, shapes, strict=True))
+
+
+def parameters(ranks, shapes):
+    return sum(p * q if ranks[n] is None else ranks[n] * (p + q) for n, (p, q) in shapes.items())
+
+
+def error(ranks, spectra, relative):
+    out = 0.0
+    for name, s in spectra.items():
+        left = 0.0 if ranks[name] is None else np.sum(s[ranks[name] :] ** 2)
+        out += left / np.sum(s**2) if relative else left
+    return out
+
+
+@given(p=st.integers(0, 50), q=st.integers(0, 50))
+def test_the_break_even_rank_is_the_last_that_pays(p, q):
+    r = break_even_rank(p, q)
+    assert r * (p + q) < p * q or r == 0
+    assert (r + 1) * (p + q) >= p * q
+
+
+@given(seed=seeds, shapes=models, share=st.floats(0.0, 1.0), relative=st.booleans())
+def test_the_budget_is_kept_and_the_error_is_within_a_step_of_the_least(seed, shapes, share, relative):
+    spectra, shapes = model(seed, shapes)
+    dense = sum(p * q for p, q in shapes.values())
+    least = sum(min(p + q, p * q) for p, q in shapes.values())
+    budget = least + int(share * (dense - least))
+    ranks = ranks_for_budget(spectra, shapes, budget, relative=relative)
+    assert parameters(ranks, shapes) <= budget
+    best = oracle.least_error({n: s.tolist() for n, s in spectra.items()}, shapes, budget, relative=relative)
+    got, unit = error(ranks, spectra, relative), 1.0 if relative else sum(np.sum(s**2) for s in spectra.values())
+    assert got >= best - ROUNDING("float64", 30) * unit
+    layers = _layers(spectra, shapes, relative=True) if relative else _layers(spectra, shapes, relative=False)
+    largest = max(float(s[0]) for s in spectra.values()) ** 2 if not relative else 1.0
+    at, left, step = {n: layer.hull[0] for n, layer in layers.items()}, budget - least, 0.0
+    for gain, name, to in _steps(layers):
+        cost = layers[name].costs[to] - layers[name].costs[at[name]]
+        if cost > left:
+            step = gain * cost * largest
+            break
+        at[name], left = to, left - cost
+    assert got <= best + step + ROUNDING("float64", 30) * unit
+
+
+@given(seed=seeds, shapes=models, relative=st.booleans())
+def test_at_every_step_of_the_hull_no_other_choice_is_better(seed, shapes, relative):
+    spectra, shapes = model(seed, shapes)
+    layers = _layers(spectra, shapes, relative=relative)
+    budget = sum(layer.costs[layer.hull[0]] for layer in layers.values())
+    at = {name: layer.hull[0] for name, layer in layers.items()}
+    every = list(oracle.every({n: s.tolist() for n, s in spectra.items()}, shapes, relative=relative))
+    unit = 1.0 if relative else sum(np.sum(s**2) for s in spectra.values())
+    for _, name, to in [(0.0, next(iter(at)), 0), *_steps(layers)]:
+        budget += layers[name].costs[max(to, at[name])] - layers[name].costs[at[name]]
+        at[name] = max(to, at[name])
+        ranks = ranks_for_budget(spectra, shapes, budget, relative=relative)
+        best = min(e for c, e, _ in every if c <= budget)
+        assert abs(error(ranks, spectra, relative) - best) <= ROUNDING("float64", 30) * unit
+
+
+@given(seed=seeds, count=st.integers(1, 3), budget=st.integers(3, 20))
+def test_layers_of_one_shape_far_from_break_even_get_the_least_error(seed, count, budget):
+    # 40 x 40 pays up to rank 19; spectra of 6 values never come near it.
+    rng = np.random.default_rng(seed)
+    spectra = {str(i): np.sort(rng.uniform(size=6))[::-1] for i in range(count)}
+    shapes = dict.fromkeys(spectra, (40, 40))
+    ranks = ranks_for_budget(spectra, shapes, budget * 80, relative=False)
+    best = min(
+        sum(np.sum(s[r:] ** 2) for s, r in zip(spectra.values(), picked, strict=True))
+        for picked in itertools.product(range(1, 7), repeat=count)
+        if sum(picked) <= budget
+    )
+    assert abs(error(ranks, spectra, False) - best) <= ROUNDING("float64", 18) * count * 6
+
+
+@given(seed=seeds, shapes=models, wanted=st.floats(0.0, 1.0))
+def test_the_error_of_every_layer_is_met_by_the_fewest_parameters(seed, shapes, wanted):
+    spectra, shapes = model(seed, shapes)
+    ranks = ranks_for_error(spectra, shapes, wanted)
+    for name, s in spectra.items():
+        fewest = oracle.fewest_parameters({name: s.tolist()}, {name: shapes[name]}, wanted * EXACT)
+        most = oracle.fewest_parameters({name: s.tolist()}, {name: shapes[name]}, wanted / EXACT)
+        assert fewest <= parameters({name: ranks[name]}, {name: shapes[name]}) <= most
+        assert error({name: ranks[name]}, {name: s}, True) <= BOUND(wanted**2, length=30)
+
+
+@given(seed=seeds, shapes=models, wanted=st.floats(0.0, 1.0))
+def test_the_error_of_all_layers_is_met_within_a_step_of_the_fewest_parameters(seed, shapes, wanted):
+    spectra, shapes = model(seed, shapes)
+    ranks = ranks_for_error(spectra, shapes, wanted, total=True)
+    energy = sum(np.sum(s**2) for s in spectra.values())
+    assert error(ranks, spectra, False) <= BOUND(wanted**2 * energy, length=30) + ROUNDING("float64", 30) * energy
+    fewest = oracle.fewest_parameters({n: s.tolist() for n, s in spectra.items()}, shapes, wanted * EXACT)
+    layers = _layers(spectra, shapes, relative=False)
+    longest = max(
+        (b - a for x in layers.values() for a, b in itertools.pairwise(x.costs[i] for i in x.hull)), default=0
+    )
+    assert fewest <= parameters(ranks, shapes) <= fewest + longest
+
+
+@given(seed=seeds, n=st.integers(1, 12), energy=st.floats(0.0, 1.0))
+def test_the_rank_for_an_energy_is_the_smallest_that_keeps_it(seed, n, energy):
+    s = np.sort(np.random.default_rng(seed).exponential(size=n))[::-1]
+    r, total, allowed = rank_for_energy(s, energy), np.sum(s**2), ROUNDING("float64", n)
+    assert np.sum(s[:r] ** 2) >= (energy - allowed) * total
+    assert r == 1 or np.sum(s[: r - 1] ** 2) <= (energy + allowed) * total
+
+
+def test_ranks_for_an_energy_by_hand():
+    assert [rank_for_energy([2.0, 1.0, 0.0], e) for e in (0.0, 0.8, 0.81, 1.0)] == [1, 1, 2, 2]
+    assert rank_for_energy(np.zeros(4), 1.0) == 1
+    with pytest.raises(ValueError, match="energy must be from 0 to 1"):
+        rank_for_energy([1.0], 1.01)
+    with pytest.raises(ValueError, match="spectrum of s must"):
+        rank_for_energy([1.0, 2.0], 0.5)
+
+
+def test_by_hand():
+    spectra = {"flat": [1.0] * 10, "steep": [10.0, 1.0] + [0.0] * 8}
+    shapes = {"flat": (10, 10), "steep": (10, 10)}
+    # Relative: a triplet of the flat layer gains 1/10, the second of the steep one 1/101; the flat one is dense at 100.
+    assert ranks_for_budget(spectra, shapes, 80) == {"flat": 3, "steep": 1}
+    assert ranks_for_budget(spectra, shapes, 120) == {"flat": None, "steep": 1}
+    assert ranks_for_budget(spectra, shapes, 0.7) == {"flat": None, "steep": 2}
+    assert ranks_for_budget(spectra, shapes, 60, relative=False) in ({"flat": 1, "steep": 2}, {"flat": 2, "steep": 1})
+    assert ranks_for_error(spectra, shapes, 0.8) == {"flat": 4, "steep": 1}
+    assert ranks_for_error(spectra, shapes, 0.0) == {"flat": None, "steep": 2}
+    assert ranks_for_error(spectra, shapes, 0.1, total=True) == {"flat": None, "steep": 1}
+
+
+def test_a_layer_that_no_rank_makes_smaller_stays_dense():
+    spectra, shapes = {"vector": [2.0], "matrix": [3.0, 2.0, 1.0, 0.5]}, {"vector": (1, 9), "matrix": (4, 9)}
+    assert ranks_for_budget(spectra, shapes, 22) == {"vector": None, "matrix": 1}
+    assert ranks_for_error(spectra, shapes, 1.0) == {"vector": None, "matrix": 1}
+
+
+def test_a_budget_below_rank_one_is_refused_with_the_smallest_that_does():
+    spectra, shapes = {"a": [1.0] * 5, "b": [1.0] * 4}, {"a": (5, 9), "b": (4, 6)}
+    assert ranks_for_budget(spectra, shapes, 24) == {"a": 1, "b": 1}
+    with pytest.raises(ValueError, match=r"budget must be at least 24 of 69 parameters \(0\.3478 of them\).*got 23"):
+        ranks_for_budget(spectra, shapes, 23)
+    with pytest.raises(ValueError, match=r"budget must be at least 24 of 69 parameters.*got 0\.2"):
+        ranks_for_budget(spectra, shapes, 0.2)
+
+
+def test_zero_layers_cost_one_rank_and_short_spectra_are_filled_up():
+    spectra, shapes = {"zero": np.zeros(6), "short": np.array([2.0, 1.0])}, {"zero": (6, 9), "short": (7, 8)}
+    assert ranks_for_budget(spectra, shapes, 1.0) == {"zero": 1, "short": 2}
+    assert ranks_for_error(spectra, shapes, 0.0) == {"zero": 1, "short": 2}
+    assert ranks_for_error(spectra, shapes, 0.0, total=True) == {"zero": 1, "short": 2}
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_singular_values_of_any_size(size):
+    spectra, shapes = model(0, [(7, 5), (6, 6)])
+    large = {n: s * size for n, s in spectra.items()}
+    for relative in (True, False):
+        assert ranks_for_budget(large, shapes, 50, relative=relative) == ranks_for_budget(
+            spectra, shapes, 50, relative=relative
+        )
+    for total in (True, False):
+        assert ranks_for_error(large, shapes, 0.3, total=total) == ranks_for_error(spectra, shapes, 0.3, total=total)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_spectra_of_every_library(library):
+    xp = pytest.importorskip(library)
+    spectra, shapes = model(0, [(7, 5), (6, 6)])
+    own = {n: xp.asarray(s.copy()) for n, s in spectra.items()}
+    assert ranks_for_budget(own, shapes, 50) == ranks_for_budget(spectra, shapes, 50)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "message"),
+    [
+        ([1.0, 2.0], "spectrum of a must be finite, not negative, and fall"),
+        ([1.0, -1.0], "spectrum of a must be finite, not negative, and fall"),
+        ([np.nan, 1.0], "spectrum of a must be finite, not negative, and fall"),
+        ([3.0, 2.0, 1.0], "spectrum of a must have at most 2 values"),
+    ],
+)
+def test_a_spectrum_that_is_none_is_refused(spectrum, message):
+    with pytest.raises(ValueError, match=message):
+        ranks_for_budget({"a": spectrum}, {"a": (2, 9)}, 1.0)
+
+
+def test_bad_input_is_refused():
+    spectra, shapes = {"a": [2.0, 1.0]}, {"a": (2, 9)}
+    with pytest.raises(ValueError, match=r"shapes must be for \['a'\], got \['b'\]"):
+        ranks_for_budget(spectra, {"b": (2, 9)}, 1.0)
+    with pytest.raises(ValueError, match="budget must be an integer, or a share of at most"):
+        ranks_for_budget(spectra, shapes, 1.5)
+    with pytest.raises(TypeError, match="budget must be"):
+        ranks_for_budget(spectra, shapes, "half")
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="error must be from 0 to 1"):
+            ranks_for_error(spectra, shapes, wrong)
+    with pytest.raises(ValueError, match="p and q must not be negative"):
+        break_even_rank(-1, 3)

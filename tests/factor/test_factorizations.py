@@ -1,0 +1,106 @@
+"""The catalogue of factorizations: every field of a record is true, or held by a law."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from factorattn import Factorization, NeedsValues, factor, family, memory_polynomial, time_polynomial
+from factorattn.complexity import monomials
+from factorattn.complexity.polynomial import NotPolynomial
+from factorattn.contract import parse
+from factorattn.factor import FACTORIZATIONS, find
+from factorattn.testing.cost_laws import declared_memory_is_counted, declared_time_is_counted
+
+BIBLIOGRAPHY = Path(__file__).parents[2] / "docs" / "references.bib"
+every_factorization = pytest.mark.parametrize("f", FACTORIZATIONS.values(), ids=FACTORIZATIONS)
+
+# What no polynomial in the letters tells, and why; the declared formulas of these are words.
+UNCOUNTED: dict[str, str] = {}
+
+
+def test_the_catalogue_holds_every_factorization_that_some_file_defines():
+    found = {
+        name: f
+        for module in pkgutil.walk_packages(factor.__path__, "factorattn.factor.")
+        for name, f in vars(importlib.import_module(module.name)).items()
+        if inspect.isfunction(f)
+        and isinstance(getattr(f, "record", None), Factorization)
+        and f.__module__ == module.name
+    }
+    assert found == dict(FACTORIZATIONS)
+    assert list(FACTORIZATIONS) == sorted(FACTORIZATIONS)
+
+
+@every_factorization
+def test_a_factorization_is_called_after_its_file_and_in_the_family_of_its_folder(f):
+    assert f.__name__ == f.__module__.rpartition(".")[2]
+    assert f in vars(importlib.import_module(f"factorattn.factor.{family(f)}")).values()
+
+
+@every_factorization
+def test_the_contract_names_parameters_and_begins_with_the_array(f):
+    items, parameters = parse(f.record.inputs), inspect.signature(f).parameters
+    assert items[0].kind == "array"
+    assert {item.name for item in items} <= set(parameters)
+    assert ("rng" in parameters) == f.record.random
+    assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+@every_factorization
+def test_declared_costs_are_formulas_in_letters_of_the_contract(f):
+    letters = {letter for item in parse(f.record.inputs) for letter in item.axes}
+    for formula in (f.record.time, f.record.memory):
+        used = {letter for monomial in monomials(formula) for letter, _ in monomial}
+        assert used
+        assert used <= letters
+
+
+@pytest.mark.parametrize("law", [declared_time_is_counted, declared_memory_is_counted])
+@every_factorization
+def test_the_declared_cost_is_the_counted_one(f, law):
+    if f.__name__ in UNCOUNTED:
+        pytest.skip(UNCOUNTED[f.__name__])
+    law(f)
+
+
+@pytest.mark.parametrize("name", UNCOUNTED)
+def test_what_is_not_counted_cannot_be(name):
+    with suppress(NeedsValues, NotPolynomial, ValueError):
+        time_polynomial(FACTORIZATIONS[name])
+        memory_polynomial(FACTORIZATIONS[name])
+        pytest.fail(f"{name} has polynomials: hold its record against them")
+
+
+@every_factorization
+def test_the_paper_is_in_the_bibliography(f):
+    if not BIBLIOGRAPHY.exists():
+        pytest.skip("the tests run without the documentation beside them")
+    assert re.search(rf"^@\w+\{{{f.record.paper},", BIBLIOGRAPHY.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_a_factorization_is_found_by_its_name():
+    assert find("truncated_svd") is FACTORIZATIONS["truncated_svd"]
+    with pytest.raises(
+        ValueError, match="factorization must be in the catalogue, got 'truncated_sv'; did you mean trunc"
+    ):
+        find("truncated_sv")
+    with pytest.raises(TypeError, match="name must be a string, got 3"):
+        find(3)
+
+
+def test_the_catalogue_cannot_be_changed():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        FACTORIZATIONS["new"] = len
+
+
+def test_words_that_are_none_are_refused_where_they_are_written():
+    fields = {"inputs": "a: p q", "time": "p", "memory": "p", "paper": "none2000"}
+    with pytest.raises(ValueError, match="exact must be 'always' or 'rank' or 'form' or 'never', got 'sometimes'"):
+        Factorization(**fields, exact="sometimes")
+    with pytest.raises(ValueError, match=r"needs must be 'any' or .* got 'triangular'"):
+        Factorization(**fields, exact="rank", needs="triangular")
