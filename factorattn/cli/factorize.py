@@ -37,6 +37,8 @@ class Method(StrEnum):
     rrqr = "rrqr"
     interpolative = "interpolative"
     cur = "cur"
+    kronecker = "kronecker"
+    tensor_train = "tensor-train"
 
 
 Source = Annotated[
@@ -49,7 +51,9 @@ Source = Annotated[
 ]
 Target = Annotated[
     str,
-    typer.Option("--output", help='A .safetensors or .npz file; "NAME/" is a new folder of shards.', show_default=False),
+    typer.Option(
+        "--output", help='A .safetensors or .npz file; "NAME/" is a new folder of shards.', show_default=False
+    ),
 ]
 
 
@@ -120,9 +124,7 @@ def factorize(
 
 
 def reconstruct(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="FILE", help="What factorize wrote.", show_default=False)
-    ],
+    checkpoint: Annotated[str, typer.Argument(metavar="FILE", help="What factorize wrote.", show_default=False)],
     output: Target,
 ) -> None:
     """Restore the dense matrices of a factored checkpoint."""

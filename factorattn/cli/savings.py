@@ -1,6 +1,7 @@
 """What factoring did to a checkpoint, as a table in the terminal and as CSV."""
 
 import csv
+import itertools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -82,10 +83,11 @@ def _notes(report: "Report") -> list[tuple[str, str]]:
     name, value = report.choice.target
     before, after = report.totals
     copied = report.tensors - len(report.rows)
-    share = after.parameters / before.parameters
+    kept, operations = after.parameters / before.parameters, after.flops / before.flops
     lines = [
         ("method", f"{report.choice.method}, {name} {value:g}"),
-        ("kept", f"{share:.1%} of the parameters of {len(report.rows):,} matrices; a product with a vector takes {after.flops / before.flops:.1%} of the operations"),
+        ("kept", f"{kept:.1%} of the parameters of {len(report.rows):,} matrices"),
+        ("", f"{operations:.1%} of the operations of a product with a vector"),
     ]
     size = f"{number(report.bytes_before / MIB)} MiB"
     if report.bytes_after:
@@ -95,18 +97,19 @@ def _notes(report: "Report") -> list[tuple[str, str]]:
         lines.append(("", f"{copied:,} tensors of {report.tensors:,} were not matched, and are as they were"))
     dense = [row for row in report.rows if row.rank is None]
     if dense:
-        lines.append(("left dense", f"{len(dense):,}, where factors would hold as many numbers or more: {_reasons(dense)}"))
+        lines.append(
+            ("left dense", f"{len(dense):,}, where factors would hold as many numbers or more: {_reasons(dense)}")
+        )
     lines.append(("errors", "of the factors as they are stored, relative to the norm of the matrix"))
     return lines
 
 
 def _reasons(rows: Sequence["Row"]) -> str:
-    told = [
-        row.name
-        if row.wanted is None
-        else f"{row.name} (rank {row.wanted}, break-even at {number(row.break_even)})"
-        for row in rows[:_NAMED]
-    ]
+    told = []
+    for row in rows[:_NAMED]:
+        why = "" if row.wanted is None else f"rank {row.wanted}"
+        why += f", break-even at {number(row.break_even)}" if why and row.break_even else ""
+        told.append(f"{row.name} ({why})" if why else row.name)
     more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
     return f"{', '.join(told)}{more}"
 
@@ -134,8 +137,9 @@ def _line(row: "Row") -> dict[str, Any]:
 
 def _common(names: Sequence[str]) -> str:
     """The parts, up to a dot, that all names begin with; of a single name none."""
-    common = os.path.commonprefix(list(names))
-    return common[: common.rfind(".") + 1] if len(names) > 1 else ""
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    same = itertools.takewhile(lambda part: len(set(part)) == 1, parts)
+    return "".join(f"{part[0]}." for part in same) if len(names) > 1 else ""
 
 
 def _share(energy: float) -> str:

@@ -1,4 +1,4 @@
-"""Singular values of the matrices of a checkpoint, as a picture: a panel for each kind of layer, a line for each layer."""
+"""Singular values of the matrices of a checkpoint, as a picture: a panel for each kind, a line for each layer."""
 
 import io
 import re
@@ -17,7 +17,8 @@ __all__ = ["draw", "kinds"]
 PANELS = 12  # kinds with a panel of their own; the others share one
 COLUMNS = 4
 PANEL = (3.1, 2.4)
-FLOOR = 1e-4  # of the first singular value: below is not drawn
+FLOOR = 1e-3  # of the first singular value: below is not drawn
+NO_LAYER = "0.35"
 
 
 def draw(report: "Report", suffix: str) -> bytes:
@@ -29,16 +30,17 @@ def draw(report: "Report", suffix: str) -> bytes:
     groups = kinds([row for row in report.rows if row.values is not None])
     columns = min(COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
-    depth = max((_depth(row.name) for row in report.rows), default=0)
+    depth = max(_depth(row.name) for row in report.rows)
     norm, colours = Normalize(0, max(1, depth)), colormaps["viridis"]
     settings: Any = {"font.size": 8, "svg.hashsalt": "spectra", "svg.fonttype": "none"}
     with rc_context(settings):
-        size = (max(4.4, PANEL[0] * columns + (0.9 if depth else 0)), PANEL[1] * lines + 0.75)
+        size = (max(4.4, PANEL[0] * columns + (0.9 if depth > 0 else 0)), PANEL[1] * lines + 0.75)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         for axes, (kind, rows) in zip(grid.flat, groups.items(), strict=False):
             for row in sorted(rows, key=lambda row: _depth(row.name)):
-                _line(axes, row, colours(norm(_depth(row.name)) * 0.92))
+                layer = _depth(row.name)
+                _line(axes, row, NO_LAYER if layer < 0 else colours(0.92 * norm(layer)))
             axes.set_title(_broken(kind), fontsize=7.5)
             axes.grid(color="0.88", linewidth=0.5)
             axes.spines[["top", "right"]].set_visible(False)
@@ -54,7 +56,7 @@ def draw(report: "Report", suffix: str) -> bytes:
         name, value = report.choice.target
         title = f"{report.source}: singular values; dots mark the rank ({report.choice.method}, {name} {value:g})"
         figure.suptitle(title, fontsize=9)
-        if depth:
+        if depth > 0:
             from matplotlib.cm import ScalarMappable
 
             bar = figure.colorbar(ScalarMappable(norm, colours), ax=grid, shrink=0.6, aspect=30, pad=0.01)
@@ -87,13 +89,15 @@ def _line(axes: "Axes", row: "Row", colour: Any) -> None:
     axes.plot(share, relative, color=colour, linewidth=1.0, marker="o" if values.size == 1 else "", markersize=2)
     if row.rank is not None:
         at = min(row.rank, values.size) - 1
-        axes.plot(share[at], relative[at], "o", color=colour, markersize=4, markeredgecolor="white", markeredgewidth=0.5)
+        axes.plot(
+            share[at], relative[at], "o", color=colour, markersize=4, markeredgecolor="white", markeredgewidth=0.5
+        )
 
 
 def _depth(name: str) -> int:
-    """The first number in a name: of the layer."""
+    """The first number in a name, of the layer; -1 where there is none."""
     found = re.search(r"\d+", name)
-    return int(found[0]) if found else 0
+    return int(found[0]) if found else -1
 
 
 def _broken(kind: str) -> str:

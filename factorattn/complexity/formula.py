@@ -7,7 +7,7 @@ from fractions import Fraction
 
 __all__ = ["Monomial", "evaluate", "monomials"]
 
-Monomial = tuple[tuple[str, int], ...]  # (("d", 1), ("n", 2)) is d n^2
+Monomial = tuple[tuple[str, int | float], ...]  # (("d", 1), ("n", 2)) is d n^2; halves are powers, too
 
 
 def monomials(formula: str) -> set[Monomial]:
@@ -23,26 +23,28 @@ def evaluate(formula: str, sizes: Mapping[str, int]) -> int:
         for letter, power in powers.items():
             if letter not in sizes:
                 raise ValueError(f"formula {formula!r} needs a size for {letter}")
-            product *= Fraction(sizes[letter]) ** power
+            product *= Fraction(Fraction(sizes[letter]) ** power)
         total += product
     return math.ceil(total)
 
 
-def _terms(formula: str) -> list[tuple[int, dict[str, int]]]:
+def _terms(formula: str) -> list[tuple[int, dict[str, int | float]]]:
     refusal = ValueError(f"formula must be a sum of products of letters, got {formula!r}")
 
-    def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int]]]:
+    def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int | float]]]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return sum_of(node.left) + sum_of(node.right)
         return [product_of(node)]
 
-    def product_of(node: ast.expr) -> tuple[int, dict[str, int]]:
+    def product_of(node: ast.expr) -> tuple[int, dict[str, int | float]]:
         match node:
             case ast.Name(id=letter):
                 return 1, {letter: 1}
             case ast.Constant(value=int(number)) if not isinstance(number, bool):
                 return number, {}
-            case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=ast.Constant(value=int(power))):
+            case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=ast.Constant(value=int(power) | float(power))):
+                if 2 * power % 1:
+                    raise refusal
                 return 1, {letter: power} if power else {}
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 (a, powers), (b, more) = product_of(left), product_of(right)

@@ -22,7 +22,7 @@ from factorattn.compress.lora import lora
 from factorattn.compress.milora import milora
 from factorattn.compress.olora import olora
 from factorattn.compress.pissa import pissa
-from factorattn.compress.rank import break_even_rank, rank_for_energy, ranks_for_budget, ranks_for_error
+from factorattn.compress.rank import break_even_rank, ranks_for_budget, ranks_for_error
 from factorattn.compress.rslora import rslora
 from factorattn.compress.svd_llm import gram_root, output_spectrum, svd_llm
 from factorattn.compress.vera import shared_pair, vera
@@ -44,7 +44,6 @@ __all__ = [
     "olora",
     "output_spectrum",
     "pissa",
-    "rank_for_energy",
     "ranks_for_budget",
     "ranks_for_error",
     "rslora",

@@ -1,7 +1,7 @@
 """The format of a factored checkpoint: what its metadata says, and how a matrix comes back.
 
-The tensor ``name`` is replaced by the arrays of its factors, ``name.path`` each. Under the key "factorattn" the metadata
-of the file holds a JSON text: the version of this format, the method, and for each matrix its dtype, shape and the
+The tensor ``name`` is replaced by the arrays of its factors, ``name.path`` each. Under the key "factorattn" the
+metadata of the file holds a JSON text: the version of this format, the method, and for each matrix its dtype, shape and the
 description that `factorattn.factor.factored.packing` gives of its factors. All other metadata is kept.
 """
 

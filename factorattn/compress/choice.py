@@ -12,6 +12,7 @@ from factorattn.compress.rank import ranks_for_budget
 from factorattn.compress.reading import Checkpoint, Entry
 from factorattn.compress.tensors import FLOATING, CheckpointError
 from factorattn.contract import choose
+from factorattn.factor.lowrank import rank_for_energy, rank_for_error
 from factorattn.scalars import flag, generator, positive, real, whole
 
 __all__ = ["TARGETS", "Choice", "matrices_in", "ranks"]
@@ -50,6 +51,8 @@ class Choice:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {getattr(self, name)}")
         if self.error is not None and not 0 <= real(error=self.error) < 1:
             raise ValueError(f"error must be at least 0 and below 1, got {self.error}")
+        if self.rank is None and method.inner is None:
+            raise ValueError(f"rank must be given for {self.method}, whose ranks singular values do not tell")
         if self.budget is not None and not method.thin:
             thin = ", ".join(name for name, one in METHODS.items() if one.thin)
             raise ValueError(f"budget is for factors of r (p + q) numbers: {thin}; got {self.method}")
@@ -112,9 +115,7 @@ def matrices_in(checkpoint: Checkpoint, choice: Choice) -> dict[str, Entry]:
     return found
 
 
-def ranks(
-    matrices: Mapping[str, Entry], spectra: Mapping[str, np.ndarray], choice: Choice
-) -> dict[str, int | None]:
+def ranks(matrices: Mapping[str, Entry], spectra: Mapping[str, np.ndarray], choice: Choice) -> dict[str, int | None]:
     """The rank of each matrix, at most its shorter side; None for one that a budget leaves dense.
 
     Raises
@@ -131,13 +132,5 @@ def ranks(
             raise CheckpointError(str(error)) from None
     if name == "rank":
         return {name: min(int(value), *shape) for name, shape in shapes.items()}
-    allowed = 1.0 - value if name == "energy" else value**2
-    return {name: _rank_that_leaves(s, allowed) for name, s in spectra.items()}
-
-
-def _rank_that_leaves(s: np.ndarray, allowed: float) -> int:
-    """The smallest rank, 1 at least, that leaves out no more than a share of the sum of all s_i^2."""
-    largest = float(s[0])
-    squares = np.square(s.astype(np.float64) / largest) if largest else np.zeros(s.shape)
-    left_out = np.append(np.cumsum(squares[::-1])[::-1], 0.0)  # of rank 0, 1, ...
-    return max(1, int(np.argmax(left_out <= allowed * left_out[0])))
+    rule = rank_for_energy if name == "energy" else rank_for_error
+    return {name: rule(s, float(value)) for name, s in spectra.items()}

@@ -6,6 +6,7 @@ A first pass over the matrices takes singular values, where a rank or a picture 
 measures each matrix and puts the factors away on disk; then all is written in one go, since the header comes first.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -21,13 +22,13 @@ from factorattn.compress.norms import frobenius_norm, spectral_norm
 from factorattn.compress.reading import Checkpoint, Entry, open_checkpoint
 from factorattn.compress.report import Report, Row
 from factorattn.compress.tensors import CheckpointError, decode, encode, tag_of
-from factorattn.compress.writing import Destination, TargetError, whole_checkpoint
+from factorattn.compress.writing import Destination, refuse_part, whole_checkpoint
 from factorattn.factor.door import finite
 from factorattn.factor.factored.packing import pack
 
 __all__ = ["NothingFactored", "factorize_by", "factorize_checkpoint"]
 
-WORTH_THREADS = 2**30  # operations, about, of a product that makes several threads of BLAS worth their while
+WORTH_THREADS = 2**33  # shorter side squared, times the longer one: below, one thread takes seconds
 Progress = Callable[[int, int, str], None]
 
 
@@ -103,15 +104,9 @@ def factorize_by(
     choice: Choice, source: str | Path, target: str | Path, progress: Progress = lambda *_: None
 ) -> Report:
     """The same with options that are checked already."""
-    with whole_checkpoint(str(target)) as destination:
-        with open_checkpoint(Path(source)) as checkpoint:
-            _only_source(checkpoint, Path(target))
-            return _factorize(checkpoint, destination, choice, progress)
-
-
-def _only_source(checkpoint: Checkpoint, target: Path) -> None:
-    if len(checkpoint.files) > 1 and target.exists() and any(target.samefile(file) for file in checkpoint.files):
-        raise TargetError(f"{str(target)!r} is a part of the checkpoint that is read; give another name")
+    with whole_checkpoint(str(target)) as destination, open_checkpoint(Path(source)) as checkpoint:
+        refuse_part(checkpoint, target)
+        return _factorize(checkpoint, destination, choice, progress)
 
 
 def _factorize(checkpoint: Checkpoint, destination: Destination, choice: Choice, progress: Progress) -> Report:
@@ -138,13 +133,12 @@ def _factorize(checkpoint: Checkpoint, destination: Destination, choice: Choice,
     specs: dict[str, Matrix] = {}
     for name, entry in matrices.items():
         step(f"{choice.method} of {name}")
-        p, q = entry.shape
-        rank = wanted[name]
-        if rank is None or (METHODS[choice.method].parameters(rank, p, q) >= p * q and not choice.force):
-            rows.append(Row.left_dense(entry, rank, spectra.get(name)))
-            continue
         with _threads(entry):
-            specs[name], pieces[name], row = _factor(entry, rank, spectra.get(name), destination, choice)
+            factored = _factor(entry, wanted[name], spectra.get(name), destination, choice)
+        if factored is None:
+            rows.append(Row.left_dense(entry, wanted[name], spectra.get(name), choice))
+            continue
+        specs[name], pieces[name], row = factored
         rows.append(row)
     report = Report.of(checkpoint, choice, rows)
     if not specs:
@@ -157,12 +151,22 @@ def _factorize(checkpoint: Checkpoint, destination: Destination, choice: Choice,
 
 
 def _factor(
-    entry: Entry, rank: int, values: np.ndarray | None, destination: Destination, choice: Choice
-) -> tuple[Matrix, list[Entry], Row]:
-    """Factor a matrix, put its factors away as they will be stored, and measure those."""
-    tag = choice.tag or entry.dtype
+    entry: Entry, rank: int | None, values: np.ndarray | None, destination: Destination, choice: Choice
+) -> tuple[Matrix, list[Entry], Row] | None:
+    """Factor a matrix, put its factors away as they will be stored, and measure those; None where it does not pay."""
+    p, q = entry.shape
+    method, limit = METHODS[choice.method], math.inf if choice.force else p * q
+    if rank is None or (method.parameters(rank, p, q) or 0) >= limit:
+        return None
     a = _matrix(entry)
-    spec, arrays = pack(METHODS[choice.method].factor(a, rank, choice.seed), bound=False)
+    try:
+        f = method.factor(a, rank, choice.seed)
+    except ValueError as error:
+        raise CheckpointError(f"{entry.name!r} cannot be factored by {choice.method}: {error}; exclude it") from None
+    if f.parameters >= limit:
+        return None
+    tag = choice.tag or entry.dtype
+    spec, arrays = pack(f, bound=False)
     parts: dict[str, Entry] = {}
     for path, x in arrays.items():
         name, dtype = array_name(entry.name, path), tag if x.dtype.kind == "f" else tag_of(x.dtype)
@@ -171,7 +175,7 @@ def _factor(
         except CheckpointError as error:
             raise CheckpointError(f"factors of {entry.name!r} cannot be stored: {error}; give --dtype") from None
         parts[path] = destination.spool.keep(name, dtype, tuple(x.shape), data, entry.shard)
-    matrix = Matrix(entry.name, entry.dtype, (entry.shape[0], entry.shape[1]), spec)
+    matrix = Matrix(entry.name, entry.dtype, (p, q), spec)
     del arrays
     f = assemble(matrix, parts)
     found = f.to_dense()
@@ -183,7 +187,7 @@ def _factor(
     size, largest = frobenius_norm(a), float(values[0]) if values is not None else spectral_norm(a, rng=choice.seed)
     frobenius = frobenius_norm(rest) / size if size else 0.0
     spectral = spectral_norm(rest, rng=choice.seed) / largest if largest else 0.0
-    row = Row.factored(entry, rank, f, parts, frobenius, spectral, values)
+    row = Row.factored(entry, rank, f, parts, frobenius, spectral, values, choice)
     return matrix, list(parts.values()), row
 
 
@@ -197,7 +201,7 @@ def _matrix(entry: Entry) -> np.ndarray:
 
 
 def _threads(entry: Entry) -> AbstractContextManager[Any]:
-    """One thread for a matrix that several hardly factor faster, and, where processors are busy, far slower."""
+    """One thread for all but large matrices: where processors are busy, threads of BLAS spin, waiting for each other."""
     short, long = sorted(entry.shape)
     return threadpool_limits(1) if short**2 * long < WORTH_THREADS else nullcontext()
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from factorattn.factor.factored import Factored
 from factorattn.factor.lowrank import randomized_svd, truncated_svd
 from factorattn.factor.selection import cur, interpolative, rrqr
+from factorattn.factor.structured import kronecker
+from factorattn.factor.tensor import tensor_train_matrix
 
 __all__ = ["METHODS", "Method"]
 
@@ -18,25 +20,25 @@ class Method(NamedTuple):
     factor : callable
     about : str
         A line of help.
-    inner : int
-        Factors (r, r) beside those of (p, r) and (r, q).
+    inner : int or None
+        Factors (r, r) beside those of (p, r) and (r, q); None for a method whose rank is no rank of the matrix.
     random : bool
         Whether it draws.
     """
 
     factor: Callable[[Any, int, Any], Factored]
     about: str
-    inner: int = 0
+    inner: int | None = 0
     random: bool = False
 
     @property
     def thin(self) -> bool:
         """Whether the factors of rank r have r (p + q) numbers."""
-        return not self.inner
+        return self.inner == 0
 
-    def parameters(self, rank: int, p: int, q: int) -> int:
-        """The numbers that factors of a rank keep, of a matrix (p, q)."""
-        return rank * (p + q + self.inner * rank)
+    def parameters(self, rank: int, p: int, q: int) -> int | None:
+        """The numbers that factors of a rank keep, of a matrix (p, q); None if only factoring tells."""
+        return None if self.inner is None else rank * (p + q + self.inner * rank)
 
 
 METHODS = {
@@ -46,7 +48,11 @@ METHODS = {
         "nearly the nearest, in a fraction of the time",
         random=True,
     ),
-    "rrqr": Method(lambda a, rank, _: rrqr(a, rank), "an orthonormal basis of chosen columns"),
+    "rrqr": Method(lambda a, rank, _: rrqr(a, rank), "an orthonormal basis of some columns"),
     "interpolative": Method(lambda a, rank, _: interpolative(a, rank), "columns of the matrix itself"),
     "cur": Method(lambda a, rank, _: cur(a, rank), "columns and rows of the matrix itself", inner=3),
+    "kronecker": Method(lambda a, rank, _: kronecker(a, rank), "the nearest sum of Kronecker products", inner=None),
+    "tensor-train": Method(
+        lambda a, rank, _: tensor_train_matrix(a, rank), "cores with a digit of the row and of the column", inner=None
+    ),
 }

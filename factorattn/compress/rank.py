@@ -19,27 +19,14 @@ import numpy as np
 from factorattn.compress.host import on_host
 from factorattn.scalars import positive, real, whole
 
-__all__ = ["break_even_rank", "rank_for_energy", "ranks_for_budget", "ranks_for_error"]
+__all__ = ["break_even_rank", "ranks_for_budget", "ranks_for_error"]
 
 
 def break_even_rank(p: int, q: int) -> int:
     """The largest rank r whose factors, r (p + q) numbers, are fewer than the p q of the matrix; 0 if there is none."""
-    p, q = whole(p=p), whole(q=q)
-    if min(p, q) < 0:
+    if min(p := whole(p=p), q := whole(q=q)) < 0:
         raise ValueError(f"p and q must not be negative, got {p} and {q}")
     return max(p * q - 1, 0) // max(p + q, 1)
-
-
-def rank_for_energy(s: Any, energy: float) -> int:
-    """The smallest rank, 1 at least, that keeps a share `energy`, from 0 to 1, of s_1^2 + s_2^2 + ... of one spectrum.
-
-    Its relative error in the Frobenius norm is the root of 1 - energy, or less.
-    """
-    if not 0 <= real(energy=energy) <= 1:
-        raise ValueError(f"energy must be from 0 to 1, got {energy}")
-    values = _falling("s", s, np.shape(s) * 2)
-    tails = _tails(values, float(values[0]) if values.size else 0.0)
-    return max(_first(tails, tails[0] - energy * tails[0]), 1)
 
 
 def ranks_for_budget(

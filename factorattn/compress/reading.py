@@ -206,7 +206,9 @@ def _npz(path: Path, stack: ExitStack) -> tuple[dict[str, Entry], dict[str, str]
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name == info.filename or name in tensors:
-            raise CheckpointError(f"{path.name} holds {info.filename!r}, {'a second time' if name in tensors else 'which is no array'}")
+            raise CheckpointError(
+                f"{path.name} holds {info.filename!r}, {'a second time' if name in tensors else 'which is no array'}"
+            )
         member = _Member(archive, info, f"{name!r} in {path.name}")
         shape, _, dtype = member.header()
         tensors[name] = Entry(name, tag_of(dtype), shape, prod(shape) * dtype.itemsize, member, path.name)
@@ -261,7 +263,9 @@ class _Member:
                     else:
                         yield chunk
                 if left or file.read(1):  # reading past the end also checks the sum of all bytes
-                    raise CheckpointError(f"{self.told} ends {left} bytes early" if left else f"{self.told} is too long")
+                    raise CheckpointError(
+                        f"{self.told} ends {left} bytes early" if left else f"{self.told} is too long"
+                    )
                 if turned:
                     x = np.frombuffer(b"".join(held), dtype)
                     x = x.reshape(shape[::-1]).T if columns_first else x.reshape(shape)
@@ -270,5 +274,3 @@ class _Member:
             raise
         except _DAMAGE as error:
             raise CheckpointError(f"{self.told} is damaged: {error}") from None
-
-

@@ -9,7 +9,7 @@ import numpy as np
 from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, factored_matrices, paths_in
 from factorattn.compress.reading import Checkpoint, Entry, open_checkpoint
 from factorattn.compress.tensors import CheckpointError, bits, count, encode
-from factorattn.compress.writing import whole_checkpoint
+from factorattn.compress.writing import refuse_part, whole_checkpoint
 
 __all__ = ["Reconstruction", "reconstruct_checkpoint"]
 
@@ -53,6 +53,7 @@ def reconstruct_checkpoint(
     """
     with whole_checkpoint(str(target)) as destination:
         with open_checkpoint(Path(source)) as checkpoint:
+            refuse_part(checkpoint, target)
             matrices = factored_matrices(checkpoint)
             entries = _restored(checkpoint, matrices)
             done = 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.compress.choice import Choice
+from factorattn.compress.methods import METHODS
 from factorattn.compress.reading import Checkpoint, Entry
 from factorattn.factor.factored import Factored
 
@@ -42,6 +43,8 @@ class Row:
         Of the matrix minus its factors as they are stored, relative to the matrix.
     values : array or None
         Singular values of the matrix.
+    thin : bool
+        Whether two factors, (p, r) and (r, q), make it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Row:
     frobenius: float
     spectral: float
     values: np.ndarray | None
+    thin: bool
 
     @property
     def energy(self) -> float:
@@ -61,16 +65,16 @@ class Row:
         return 1.0 - self.frobenius**2
 
     @property
-    def break_even(self) -> float:
-        """p q / (p + q): two factors of this rank hold as many numbers as the matrix."""
+    def break_even(self) -> float | None:
+        """The rank p q / (p + q): two factors of this rank hold as many numbers as the matrix."""
         p, q = self.shape
-        return p * q / (p + q)
+        return p * q / (p + q) if self.thin else None
 
     @classmethod
-    def left_dense(cls, entry: Entry, wanted: int | None, values: np.ndarray | None) -> "Row":
+    def left_dense(cls, entry: Entry, wanted: int | None, values: np.ndarray | None, choice: Choice) -> "Row":
         """A matrix whose factors would hold no fewer numbers."""
-        size = _dense(entry)
-        return cls(entry.name, _pair(entry), entry.dtype, wanted, None, size, size, 0.0, 0.0, values)
+        size, thin = _dense(entry), METHODS[choice.method].thin
+        return cls(entry.name, _pair(entry), entry.dtype, wanted, None, size, size, 0.0, 0.0, values, thin)
 
     @classmethod
     def factored(
@@ -82,12 +86,12 @@ class Row:
         frobenius: float,
         spectral: float,
         values: np.ndarray | None,
+        choice: Choice,
     ) -> "Row":
         """A matrix replaced by factors `f`, stored as `parts`."""
         after = Sizes(f.parameters, f.flops, sum(part.nbytes for part in parts.values()))
-        return cls(
-            entry.name, _pair(entry), entry.dtype, rank, rank, _dense(entry), after, frobenius, spectral, values
-        )
+        before, thin = _dense(entry), METHODS[choice.method].thin
+        return cls(entry.name, _pair(entry), entry.dtype, rank, rank, before, after, frobenius, spectral, values, thin)
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class Report:
         before, after = self.totals
         rows = [{**vars(row), "energy": row.energy, "break_even_rank": row.break_even} for row in self.rows]
         for row in rows:
-            row.pop("values")
+            del row["values"], row["thin"]
             row["before"], row["after"] = vars(row["before"]), vars(row["after"])
         return {
             "source": self.source,
@@ -171,5 +175,3 @@ def _pair(entry: Entry) -> tuple[int, int]:
 
 def _dense(entry: Entry) -> Sizes:
     return Sizes(entry.size, 2 * entry.size, entry.nbytes)
-
-

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from factorattn.compress.reading import INDEX, METADATA, SUFFIXES, Entry, Slice
+from factorattn.compress.reading import INDEX, METADATA, SUFFIXES, Checkpoint, Entry, Slice
 from factorattn.compress.tensors import NUMPY, CheckpointError, bits
 
-__all__ = ["Destination", "Spool", "TargetError", "whole_checkpoint"]
+__all__ = ["Destination", "Spool", "TargetError", "refuse_part", "whole_checkpoint"]
 
 LONGEST_HEADER = 100_000_000  # bytes, a limit of the format
 
@@ -105,6 +105,13 @@ def whole_checkpoint(target: str) -> Iterator[Destination]:
         raise
 
 
+def refuse_part(checkpoint: Checkpoint, target: str | Path) -> None:
+    """TargetError if the target is one file of several that are read: what is left of them would be of no use."""
+    path = Path(target)
+    if len(checkpoint.files) > 1 and path.exists() and any(path.samefile(file) for file in checkpoint.files):
+        raise TargetError(f"{str(target)!r} is a part of the checkpoint that is read; give another name")
+
+
 def _kind(target: str, path: Path, folder: bool) -> Callable[..., int]:
     if folder:
         if path.exists() and not path.is_dir():
@@ -129,7 +136,9 @@ def _write_safetensors(place, entries, metadata, index, step) -> int:
     at = 0
     for entry in in_order:
         if entry.dtype.startswith(("<", "|", ">")):
-            raise CheckpointError(f"{entry.name!r} has dtype {np.dtype(entry.dtype)}, which .safetensors lacks; write .npz")
+            raise CheckpointError(
+                f"{entry.name!r} has dtype {np.dtype(entry.dtype)}, which .safetensors lacks; write .npz"
+            )
         header[entry.name] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [at, at + entry.nbytes]}
         at += entry.nbytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
@@ -152,7 +161,9 @@ def _write_npz(place, entries, metadata, index, step) -> int:
             for entry in entries:
                 step(entry.name)
                 if entry.dtype not in NUMPY and not entry.dtype.startswith(("<", "|")):
-                    raise CheckpointError(f"{entry.name!r} has dtype {entry.dtype}, which NumPy lacks; write .safetensors")
+                    raise CheckpointError(
+                        f"{entry.name!r} has dtype {entry.dtype}, which NumPy lacks; write .safetensors"
+                    )
                 if entry.name == METADATA:
                     raise CheckpointError(f"{entry.name!r} is the name of the metadata in .npz; write .safetensors")
                 with archive.open(zipfile.ZipInfo(f"{entry.name}.npy"), "w", force_zip64=True) as member:

@@ -1,18 +1,27 @@
 """Laws of cost: what a record declares is what its text does. They need no arrays with values."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from factorattn.complexity.cost import cost
-from factorattn.complexity.formula import monomials
+from factorattn.complexity.formula import evaluate, monomials
 from factorattn.complexity.polynomial import NotPolynomial, Polynomial, memory_polynomial, time_polynomial
 from factorattn.contract import parse
 from factorattn.interpret.counting import counting
 from factorattn.testing.case import Case
 
-__all__ = ["COST_LAWS", "declared_memory_is_counted", "declared_time_is_counted", "shapes_are_read_without_values"]
+__all__ = [
+    "COST_LAWS",
+    "declared_growth_is_counted",
+    "declared_memory_is_counted",
+    "declared_time_is_counted",
+    "shapes_are_read_without_values",
+]
+
+EXPONENT = 0.25  # lower terms and logarithms may add so much to an exponent of growth
 
 
 def declared_time_is_counted(f: Callable) -> None:
@@ -28,6 +37,38 @@ def declared_memory_is_counted(f: Callable) -> None:
         with suppress(NotPolynomial):  # tiles need not fit a size that is 64 times as large
             held.update(memory_polynomial(f, large=large))
     _same_growth(f, "memory", f.record.memory, held)  # type: ignore[attr-defined]
+
+
+def declared_growth_is_counted(
+    f: Callable, sizes: Mapping[str, int], together: Collection[tuple[str, ...]] = (), **options: Any
+) -> None:
+    """Time and memory grow as declared when sizes do: for texts that no polynomial in single letters tells.
+
+    Parameters
+    ----------
+    f : callable
+        Carries a record.
+    sizes : mapping of str to int
+        A size for each letter, far enough apart that one term of the declared formula is far above the others.
+    together : collection of tuple of str
+        The letters that grow at once; by default each by itself. They become four times as large.
+    **options
+        Passed on to `f`.
+    """
+    record, before = f.record, cost(f, sizes, **options)  # type: ignore[attr-defined]
+    for letters in together or [(letter,) for letter in sizes]:
+        grown = {letter: 4 * size if letter in letters else size for letter, size in sizes.items()}
+        after = cost(f, grown, **options)
+        for what, formula, counted in (
+            ("time", record.time, after.flops / before.flops),
+            ("memory", record.memory, after.peak / before.peak),
+        ):
+            declared = evaluate(formula, grown) / evaluate(formula, sizes)
+            if abs(math.log(counted / declared, 4)) > EXPONENT:
+                raise AssertionError(
+                    f"{f.__name__}: declares {what} {formula}, {declared:.1f} times as much for four times "
+                    f"{' and '.join(letters)}; {counted:.1f} times is counted"
+                )
 
 
 def _same_growth(f: Callable, what: str, formula: str, counted: Polynomial) -> None:

@@ -74,6 +74,13 @@ def test_exactly_the_budget_of_most_important_triplets_is_kept(seed, ranks, budg
         assert np.linalg.matrix_rank(kept[name].merge()) <= np.sum(still)
 
 
+def test_of_equal_triplets_the_first_are_kept():
+    layers = {name: adalora(np.zeros((3, 4)), 40).trained(values=np.ones(40)) for name in ("a", "b")}
+    kept = pruned(layers, {name: np.ones(40) for name in layers}, 50)
+    np.testing.assert_array_equal(kept["a"].values, np.ones(40))
+    np.testing.assert_array_equal(kept["b"].values, np.arange(40) < 10)
+
+
 def test_ranks_go_where_they_matter(xp):
     rng = np.random.default_rng(0)
     one, two = (adalora(xp.asarray(np.zeros((5, 4))), 3, rng=rng) for _ in range(2))

@@ -10,7 +10,7 @@ from libraries import LIBRARIES
 from oracles import seeds
 from oracles.compress import rank as oracle
 
-from factorattn.compress import break_even_rank, rank_for_energy, ranks_for_budget, ranks_for_error
+from factorattn.compress import break_even_rank, ranks_for_budget, ranks_for_error
 from factorattn.compress.rank import _layers, _steps
 from factorattn.testing import BOUND, ROUNDING
 
@@ -128,21 +128,10 @@ def test_the_error_of_all_layers_is_met_within_a_step_of_the_fewest_parameters(s
     assert fewest <= parameters(ranks, shapes) <= fewest + longest
 
 
-@given(seed=seeds, n=st.integers(1, 12), energy=st.floats(0.0, 1.0))
-def test_the_rank_for_an_energy_is_the_smallest_that_keeps_it(seed, n, energy):
-    s = np.sort(np.random.default_rng(seed).exponential(size=n))[::-1]
-    r, total, allowed = rank_for_energy(s, energy), np.sum(s**2), ROUNDING("float64", n)
-    assert np.sum(s[:r] ** 2) >= (energy - allowed) * total
-    assert r == 1 or np.sum(s[: r - 1] ** 2) <= (energy + allowed) * total
-
-
-def test_ranks_for_an_energy_by_hand():
-    assert [rank_for_energy([2.0, 1.0, 0.0], e) for e in (0.0, 0.8, 0.81, 1.0)] == [1, 1, 2, 2]
-    assert rank_for_energy(np.zeros(4), 1.0) == 1
-    with pytest.raises(ValueError, match="energy must be from 0 to 1"):
-        rank_for_energy([1.0], 1.01)
-    with pytest.raises(ValueError, match="spectrum of s must"):
-        rank_for_energy([1.0, 2.0], 0.5)
+@given(seed=seeds, p=side, q=side, wanted=st.floats(0.0, 1.0))
+def test_of_one_layer_the_error_of_all_is_its_own(seed, p, q, wanted):
+    spectra, shapes = model(seed, [(p, q)])
+    assert ranks_for_error(spectra, shapes, wanted, total=True) == ranks_for_error(spectra, shapes, wanted)
 
 
 def test_by_hand():

@@ -9,7 +9,7 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, draw, lists, seeds
-from oracles.factor.butterfly import fourier, hadamard, project, reverse_bits, stage_matrix
+from oracles.factor import butterfly as oracle
 
 from factorattn.factor.factored import Butterfly, Stage
 from factorattn.factor.structured import butterfly, monarch
@@ -55,14 +55,14 @@ def test_it_is_the_oracle(radices, seed):
     rows, columns = zip(*radices, strict=True)
     (a,) = draw(seed, (math.prod(rows), math.prod(columns)))
     got = butterfly(a, radices=tuple(radices))
-    agree(got.to_dense(), project(*lists(a), rows, columns), a.size**2)
+    agree(got.to_dense(), oracle.project(*lists(a), rows, columns), a.size**2)
 
 
 @given(g=small, h=small, x=small, y=small, seed=seeds)
 @settings(deadline=None)
 def test_a_stage_is_the_oracles(g, h, x, y, seed):
     (blocks,) = draw(seed, (g, h, x, y))
-    want = np.asarray(stage_matrix(blocks.tolist()))
+    want = np.asarray(oracle.stage_matrix(blocks.tolist()))
     f = Stage(blocks)
     np.testing.assert_array_equal(f.to_dense(), want)
     np.testing.assert_array_equal(f.mT.to_dense(), want.T)
@@ -86,13 +86,13 @@ def test_products_of_stages_are_recovered(radices, seed):
 
 @pytest.mark.parametrize("n", [1, 2, 4, 8, 64, 256])
 def test_the_dft_matrix_is_recovered_with_its_bits_reversed(n):
-    f, bits = np.asarray(fourier(n)), n.bit_length() - 1
+    f, bits = np.asarray(oracle.fourier(n)), n.bit_length() - 1
     for matrix in (f, f.conj() / n, f / math.sqrt(n)):  # forward, inverse and unitary
         got = butterfly(matrix, **REVERSED)
         recovered(got, matrix)
     assert got.parameters == (2 * n * bits if bits else 1)
     assert got.flops == 2 * got.parameters
-    assert got.order.tolist() == [reverse_bits(i, bits) for i in range(n)]
+    assert got.order.tolist() == [oracle.reverse_bits(i, bits) for i in range(n)]
     if n > 2:
         assert lost(butterfly(f), f)  # without the permutation it is none
     x = draw(0, (n, 2))[0] + 1j * draw(1, (n, 2))[0]
@@ -110,7 +110,7 @@ def test_the_dft_matrix_of_any_length_is_recovered_in_mixed_radix(n):
 
 @pytest.mark.parametrize("n", [2, 8, 128])
 def test_the_hadamard_matrix_is_recovered_as_it_is(n):
-    h = np.asarray(hadamard(n))
+    h = np.asarray(oracle.hadamard(n))
     np.testing.assert_array_equal(h, scipy.linalg.hadamard(n))
     got = butterfly(h)
     recovered(got, h)

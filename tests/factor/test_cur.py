@@ -17,6 +17,7 @@ from factorattn.factor.selection.choice import CHOICES, adaptive, deim, drawn
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, CHANCE, ROUNDING
 from factorattn.testing.case import to_numpy
+from factorattn.testing.cost_laws import declared_growth_is_counted
 
 MIDDLES = ["projection", "intersection"]
 every_choice = pytest.mark.parametrize("choose", CHOICES)
@@ -107,7 +108,7 @@ HARD = {
 @every_choice
 @pytest.mark.parametrize("name", HARD)
 def test_the_projection_is_within_the_bound_of_sorensen_and_embree(name, choose):
-    """|A - C U R| <= (eta_p + eta_q) sigma_(k+1), eta_p = |V(p, :)^-1|, eta_q = |W(q, :)^-1|, for any rows p, columns q."""
+    """|A - C U R| <= (eta_p + eta_q) sigma_(k+1), eta_p = |V(p, :)^-1|, eta_q = |W(q, :)^-1|, for any choice p, q."""
     a = HARD[name]
     v, s, wt = np.linalg.svd(a, full_matrices=False)
     for k in range(1, min(a.shape)):
@@ -248,15 +249,19 @@ def test_a_product_costs_what_is_declared(shape, choose, middle):
     assert xp.tally.flops - before == got.flops
 
 
+def test_the_declared_cost_grows_as_the_counted_one():
+    declared_growth_is_counted(cur, {"p": 4000, "q": 2000, "r": 20})
+
+
 def test_bad_input_is_refused_by_name():
     a = np.ones((3, 2))
-    with pytest.raises(ValueError, match="choose must be 'adaptive' or 'pivoted' or .*, got 'best'"):
+    with pytest.raises(ValueError, match=r"choose must be 'adaptive' or 'pivoted' or .*, got 'best'"):
         cur(a, 1, choose="best")
     with pytest.raises(ValueError, match="middle must be 'projection' or 'intersection', got 'none'"):
         cur(a, 1, middle="none")
     with pytest.raises(ValueError, match="rng must be a non-negative integer"):
         cur(a, 1, rng=-1)
-    with pytest.raises(ValueError, match="rank must be a positive integer, got 1.5"):
+    with pytest.raises(ValueError, match=r"rank must be a positive integer, got 1\.5"):
         cur(a, 1.5)
     with pytest.raises(ValueError, match="a must be finite"):
         cur(a * np.nan, 1)

@@ -38,6 +38,10 @@ def made(xp, *, dtype="float64"):
         "sum": (Sum((to(l @ m), Product((to(l), to(m))))), 2 * l @ m),
         "diagonal": (Diagonal(to(d)), np.diag(d)),
         "permutation": (Permutation(to(np.asarray(ORDER))), eye),
+        "scaled": (
+            Product((Diagonal(to(d)), Permutation(to(np.asarray(ORDER))), Diagonal(to(d)), to(l), to(m))),
+            np.diag(d) @ eye @ np.diag(d) @ l @ m,
+        ),
         "permuted": (Product((Permutation(to(np.asarray(ORDER))), to(l), to(m))), eye @ l @ m),
         "nested": (Product((Diagonal(to(d)), Sum((to(l @ m), Product((to(l), to(m))))))), 2 * np.diag(d) @ l @ m),
         "batch": (Product((to(np.stack([l, 2 * l])), to(m))), np.stack([l @ m, 2 * l @ m])),
@@ -85,7 +89,7 @@ def test_arrays_leave_the_product_to_it(library):
     close(x[0] @ f, np.ones(4) @ matrix)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "permut" not in kind])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("permutation", "permuted", "scaled")])
 def test_a_product_with_a_vector_costs_what_it_says(kind):
     f, _ = made(np)[kind]
     xp = counting()
@@ -94,6 +98,29 @@ def test_a_product_with_a_vector_costs_what_it_says(kind):
     xp.tally.start()
     shadow.matvec(v)
     assert xp.tally.flops == f.flops
+
+
+@pytest.mark.parametrize(("p", "q"), [(40, 30), (30, 40)])
+def test_writing_out_costs_one_product_of_the_thin_factors(p, q):
+    xp, r = counting(), 4
+    left, right, s = xp.empty((p, r)), xp.empty((r, q)), xp.empty((r,))
+    for f, flops in (
+        (Product((left, right)), 2 * p * q * r),
+        (SVD(left, s, right), 2 * p * q * r + r * min(p, q)),
+        (Product((Diagonal(xp.empty((p,))), left, right)), 2 * p * q * r + p * q),
+        (Sum((Product((left, right)), Product((left, right)))), 4 * p * q * r + p * q),
+    ):
+        xp.tally.start()
+        f.to_dense()
+        assert xp.tally.flops == flops
+
+
+def test_a_row_costs_a_row():
+    xp, p, q, r = counting(), 1000, 30, 4
+    f = Product((Diagonal(xp.empty((p,))), xp.empty((p, r)), xp.empty((r, q))))
+    xp.tally.start()
+    f.rows(xp.empty((5,), dtype=xp.int64))
+    assert xp.tally.flops == 5 * (2 * q * r + q)
 
 
 def test_what_is_kept_is_counted_once():
@@ -106,6 +133,7 @@ def test_what_is_kept_is_counted_once():
         "sum": 12 + 8 + 6,
         "diagonal": 4,
         "permutation": 0,
+        "scaled": 4 + 4 + 14,
         "permuted": 14,
         "nested": 4 + 12 + 8 + 6,
         "batch": 16 + 6,

@@ -15,6 +15,7 @@ from factorattn.factor.selection import interpolative
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, ROUNDING
 from factorattn.testing.case import to_numpy
+from factorattn.testing.cost_laws import declared_growth_is_counted
 
 
 @pytest.fixture(params=LIBRARIES)
@@ -148,8 +149,12 @@ def test_a_product_costs_what_is_declared(shape):
         interpolative(xp.empty(shape), 2, strong=2.0)
 
 
+def test_the_declared_cost_grows_as_the_counted_one():
+    declared_growth_is_counted(interpolative, {"p": 4000, "q": 2000, "r": 20})
+
+
 def test_bad_input_is_refused_by_name():
-    with pytest.raises(ValueError, match="strong must be above 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"strong must be above 1, got 0\.5"):
         interpolative(np.ones((3, 2)), 1, strong=0.5)
     with pytest.raises(ValueError, match="rank must be a positive integer, got -1"):
         interpolative(np.ones((3, 2)), -1)

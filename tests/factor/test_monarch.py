@@ -8,7 +8,7 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, draw, lists, seeds
-from oracles.factor.monarch import monarch_matrix, nearest_monarch
+from oracles.factor import monarch as oracle
 
 from factorattn.factor.factored import Monarch
 from factorattn.factor.structured import monarch
@@ -22,8 +22,8 @@ small = st.integers(1, 3)
 def test_it_is_the_oracle(l, x, k, y, rank, seed):
     (a,) = draw(seed, (x * l, k * y))
     got = monarch(a, rank, blocks=(l, k))
-    agree(got.to_dense(), nearest_monarch(*lists(a), l, k, rank), a.size**2)
-    agree(got.to_dense(), monarch_matrix(*lists(got.left, got.right)), a.size)
+    agree(got.to_dense(), oracle.nearest_monarch(*lists(a), l, k, rank), a.size**2)
+    agree(got.to_dense(), oracle.monarch_matrix(*lists(got.left, got.right)), a.size)
 
 
 @given(l=small, x=small, k=small, y=small, r=small, seed=seeds)
@@ -31,7 +31,7 @@ def test_it_is_the_oracle(l, x, k, y, rank, seed):
 def test_the_kind_is_the_papers_product(l, x, k, y, r, seed):
     left, right, z = draw(seed, (l, x, k * r), (k, r * l, y), (k * y, 2))
     f = Monarch(left, right)
-    want = np.asarray(monarch_matrix(*lists(left, right)))
+    want = np.asarray(oracle.monarch_matrix(*lists(left, right)))
     agree(f.to_dense(), want, r)
     agree(f @ z, want @ z, k * y * r)
     assert f.flops == 2 * f.parameters == 2 * r * (k * x * l + l * k * y)

@@ -138,8 +138,8 @@ class TestLaws:
 
     def test_a_multiple_of_the_matrix_gives_the_multiple(self):
         (a,) = uniform(6, (7, 5))
-        one, other = (nmf(c * a, 2).to_dense() / c for c in (1.0, 3.7))
-        assert np.max(np.abs(one - other)) <= ROUNDING("float64", 35) * np.max(one) * 200
+        one, other = (nmf(c * a, 2, iterations=50).to_dense() / c for c in (1.0, 3.7))
+        assert np.max(np.abs(one - other)) <= ROUNDING("float64", 35) * np.max(one) * 50  # of so many steps
 
     def test_members_of_a_batch_are_strangers(self, xp):
         (a,) = uniform(7, (2, 3, 6, 5))
@@ -201,7 +201,7 @@ class TestEdges:
     def test_constant_rank_deficient_and_hilbert_matrices_work(self, solver):
         deficient = np.outer(np.arange(1.0, 6.0), np.ones(4))
         for a in (np.ones((5, 4)), deficient, hilbert(8)):
-            start, end = (nmf(a, 3, solver=solver, iterations=t).error_bound for t in (0, 200))
+            start, end = (nmf(a, 3, solver=solver, iterations=t).error_bound for t in (0, 100))
             assert truncated_svd(a, 3).error_bound <= end + ROUNDING("float64", 64) * np.linalg.norm(a)
             assert end <= start + ROUNDING("float64", 64) * np.linalg.norm(a)
         assert relative_error(deficient, nmf(deficient, 3)) <= ROUNDING("float64", 20)
@@ -284,5 +284,6 @@ class TestScikitLearn:
     def test_the_error_is_no_larger_than_that_of_scikit_learn(self, sklearn):
         for seed in range(5):
             (a,) = uniform(seed, (20, 15))
-            theirs = sklearn.NMF(5, init="nndsvd", max_iter=200, tol=0, random_state=0).fit(a).reconstruction_err_
-            assert float(nmf(a, 5).error_bound) <= theirs + ROUNDING("float64", 300) * 200 * np.linalg.norm(a)
+            theirs = sklearn.NMF(5, init="nndsvd", max_iter=100, tol=0, random_state=0).fit(a).reconstruction_err_
+            got = nmf(a, 5)
+            assert float(got.error_bound) <= theirs + ROUNDING("float64", 300) * got.steps * np.linalg.norm(a)

@@ -13,6 +13,7 @@ from factorattn.factor.selection import cur, nystrom, rpcholesky
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, CHANCE, ROUNDING
 from factorattn.testing.case import to_numpy
+from factorattn.testing.cost_laws import declared_growth_is_counted
 
 CHOICES = ["rpcholesky", "uniform", "leverage", "gaussian"]
 every_choice = pytest.mark.parametrize("choose", CHOICES)
@@ -174,6 +175,10 @@ def test_scikit_learn_has_the_same_matrix():
     got = nystrom(pairwise.rbf_kernel(x, gamma=0.5), 8, landmarks=peer.component_indices_.tolist())
     condition = np.linalg.cond(pairwise.rbf_kernel(peer.components_, gamma=0.5))
     assert np.max(np.abs(got.to_dense() - features @ features.T)) <= ROUNDING("float64", 1600) * condition
+
+
+def test_the_declared_cost_grows_as_the_counted_one():
+    declared_growth_is_counted(nystrom, {"p": 2000, "r": 100})
 
 
 def test_bad_input_is_refused_by_name():

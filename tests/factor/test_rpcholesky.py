@@ -14,6 +14,7 @@ from factorattn.factor.selection import rpcholesky
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, CHANCE, ROUNDING
 from factorattn.testing.case import to_numpy
+from factorattn.testing.cost_laws import declared_growth_is_counted
 
 CHOICES = ["random", "greedy"]
 DRAWS = 1000
@@ -167,6 +168,10 @@ def test_a_product_costs_what_is_declared(shape):
     before = xp.tally.flops
     got.matvec(xp.empty(shape[:-1]))
     assert xp.tally.flops - before == got.flops
+
+
+def test_the_declared_cost_grows_as_the_counted_one():
+    declared_growth_is_counted(rpcholesky, {"p": 4000, "r": 400})
 
 
 def test_bad_input_is_refused_by_name():

@@ -17,6 +17,7 @@ from factorattn.factor.selection import rrqr
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, ROUNDING
 from factorattn.testing.case import to_numpy
+from factorattn.testing.cost_laws import declared_growth_is_counted
 
 FACTORS = [1.1, 2.0, 10.0]
 
@@ -104,6 +105,27 @@ def test_no_coefficient_is_above_the_factor(name, f):
         assert np.max(np.abs(np.linalg.solve(r_11, r_12))) <= f + ROUNDING("float64", a.size) * np.linalg.cond(r_11)
 
 
+def volume(a):
+    return np.sqrt(np.linalg.det(a.mT.conj() @ a).real)
+
+
+@pytest.mark.parametrize("f", [1.01, 2.0])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_no_swap_makes_the_volume_of_the_columns_grow_by_more_than_the_factor(dtype, f):
+    """What rho_ij stands for: the volume of the columns with j in place of i, over theirs."""
+    rounds = 0
+    for seed in range(30):
+        a = normal(np.random.default_rng(seed), (6, 8), dtype)
+        for k in (2, 4):
+            got = rrqr(a, k, strong=f)
+            rounds += got.order[:k].tolist() != rrqr(a, k).order[:k].tolist()
+            for i, j in itertools.product(range(k), range(k, 8)):
+                other = got.order.copy()
+                other[i] = got.order[j]
+                assert volume(a[:, other[:k]]) <= BOUND(f * volume(a[:, got.order[:k]]), length=a.size)
+    assert rounds > 0 or f == 2.0  # pivots alone do not do it for a factor near 1
+
+
 def test_pivots_alone_do_not_reveal_the_rank_of_kahans_matrix():
     """The last diagonal entry is far above the last singular value, and swaps mend it."""
     a, k = kahan(60), 59
@@ -168,6 +190,10 @@ def test_a_product_costs_what_is_declared(shape):
     assert xp.tally.flops - before == got.flops
     with pytest.raises(NeedsValues):
         rrqr(xp.empty(shape), 2, strong=2.0)
+
+
+def test_the_declared_cost_grows_as_the_counted_one():
+    declared_growth_is_counted(rrqr, {"p": 4000, "q": 2000, "r": 20})
 
 
 def test_bad_input_is_refused_by_name():

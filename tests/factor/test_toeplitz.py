@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from oracles import agree, draw, lists, seeds, sizes
-from oracles.factor.toeplitz import nearest_toeplitz, toeplitz_matrix, toeplitz_product
+from oracles.factor import toeplitz as oracle
 
 from factorattn.factor.factored import Toeplitz
 from factorattn.factor.factored.convolution import _smooth
@@ -19,18 +19,18 @@ from factorattn.testing import BOUND, ROUNDING
 @settings(deadline=None)
 def test_it_is_the_oracle(p, q, seed):
     (a,) = draw(seed, (p, q))
-    column, row = nearest_toeplitz(*lists(a))
+    column, row = oracle.nearest_toeplitz(*lists(a))
     got = toeplitz(a)
     agree(got.column, column, p + q)
     agree(got.row, row, p + q)
-    agree(got.to_dense(), toeplitz_matrix(column, row), p + q)
+    agree(got.to_dense(), oracle.toeplitz_matrix(column, row), p + q)
 
 
 @given(p=sizes, q=sizes, seed=seeds)
 @settings(deadline=None)
 def test_products_are_the_oracles(p, q, seed):
     column, row, x = draw(seed, p, q, q)
-    agree(Toeplitz(column, row).matvec(x), toeplitz_product(*lists(column, row, x)), p + q)
+    agree(Toeplitz(column, row).matvec(x), oracle.toeplitz_product(*lists(column, row, x)), p + q)
 
 
 def test_a_worked_example():
@@ -89,6 +89,7 @@ def test_the_transpose_and_sums_are_approximated_by_transpose_and_sums():
 def test_operations_grow_like_n_log_n():
     f = Toeplitz(np.ones(1024), np.ones(1024))
     assert f.flops == 3 * 2.5 * 2048 * 11 + 6 * 1025
+    assert Toeplitz(np.ones(5), np.ones(4)).flops == 3 * 2.5 * 8 * 3 + 6 * 5  # p + q - 1 = 8 is long enough
     assert f.parameters == 2047
     assert f.nbytes == 8 * 2048  # the corner is kept twice
     assert f.flops < 2 * 1024**2 / 8

@@ -1,4 +1,4 @@
-"""QR with column pivoting: the reference by its definition, SciPy's against the reference; pivots that tie may differ."""
+"""QR with column pivoting: the reference by its definition, SciPy's kernel against it; ties may fall otherwise."""
 
 import numpy as np
 import pytest
@@ -149,7 +149,7 @@ def test_the_kernel_declines_what_is_quicker_step_by_step_and_what_lapack_has_no
     assert explain(pivoted_qr, a, 1) == [
         Choice("pivoted_qr", "reference", f"1 of {kernel.FEW + 1} steps are taken one by one")
     ]
-    with pytest.raises(Unsupported, match="LAPACK has no longdouble|LAPACK has no float128"):
+    with pytest.raises(Unsupported, match="LAPACK has no "):
         kernel.pivoted_qr(np.ones((2, 2), np.longdouble), 1)
 
 

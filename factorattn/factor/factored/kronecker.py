@@ -39,11 +39,11 @@ class Kronecker(Factored):
     @property
     def flops(self) -> int:
         """Operations of one product with a vector."""
-        sizes, each = list(self._columns), 0
+        sizes, each = self._columns, 0
         for i in self._order():
-            others = int(np.prod(sizes[:i] + sizes[i + 1 :]))
-            each += self._cost(i) * others
-            sizes[i] = self._rows[i]
+            before, after = sizes[:i], sizes[i + 1 :]
+            each += self._cost(i) * int(np.prod(before + after))
+            sizes = (*before, self._rows[i], *after)
         return each * int(np.prod(self.shape[:-2]))
 
     def matmat(self, x: Any) -> Any:

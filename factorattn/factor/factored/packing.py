@@ -86,12 +86,10 @@ def _fields(kind: type[Factored], bound: bool = True) -> Iterator[str]:
 def _spec(value: Any, path: str, arrays: dict[str, Any], bound: bool) -> Any:
     if isinstance(value, Factored):
         kind = type(value)
-        inner = {
-            name: _spec(getattr(value, name), _under(path, name), arrays, bound) for name in _fields(kind, bound)
-        }
+        inner = {name: _spec(getattr(value, name), _under(path, name), arrays, bound) for name in _fields(kind, bound)}
         if inner.get(BOUND, 0) is None:
             del inner[BOUND]
-        return {"kind": kind.__name__, "fields": inner}
+        return {"kind": _id(kind), "fields": inner}
     if isinstance(value, tuple):
         return [_spec(part, _under(path, str(i)), arrays, bound) for i, part in enumerate(value)]
     if array_api_compat.is_array_api_obj(value) and not isinstance(value, np.generic):
@@ -143,13 +141,16 @@ def _kind(name: Any) -> type[Factored]:
     """The kind of a name, in whatever module it is; those of the library are all imported by its families."""
     import factorattn.factor  # noqa: F401  (not above: it imports this module)
 
-    found = [kind for kind in _kinds(Factored) if kind.__name__ == name]
-    if len(found) > 1:
-        raise ValueError(f"kind {name!r} is ambiguous: {', '.join(sorted(kind.__module__ for kind in found))} have it")
-    if not found:
-        known = sorted({kind.__name__ for kind in _kinds(Factored)})
-        raise ValueError(f"kind must be one of {', '.join(known)}, got {name!r}")
-    return found[0]
+    found = {_id(kind): kind for kind in _kinds(Factored)}
+    if not isinstance(name, str) or name not in found:
+        raise ValueError(f"kind must be one that is known here, such as 'factor.Product', got {name!r}")
+    return found[name]
+
+
+def _id(kind: type[Factored]) -> str:
+    """The name of a kind with that of its package, which stays when the file of the kind moves."""
+    package, *inner = kind.__module__.split(".")
+    return f"{inner[0] if inner and package == 'factorattn' else package}.{kind.__name__}"
 
 
 def _kinds(kind: type[Factored]) -> Iterator[type[Factored]]:

@@ -46,10 +46,11 @@ class Chain(Factored):
             x = f @ x
         return x
 
-    def todense(self) -> Any:
-        """The product, written out from the side with the shorter rows or columns first."""
+    def to_dense(self) -> Any:
+        """The product, written out from the end that is an array; of two, from that with fewer entries."""
         xp, chain = self.__array_namespace__(), self.chain
-        if self.shape[-2] <= self.shape[-1]:
+        ends = [isinstance(f, Factored) for f in (chain[0], chain[-1])]
+        if ends[0] < ends[1] or (ends[0] == ends[1] and self.shape[-2] <= self.shape[-1]):
             out = xp.astype(dense(chain[0]), self.dtype, copy=False)
             for f in chain[1:]:
                 out = times(out, f)
@@ -60,11 +61,19 @@ class Chain(Factored):
         return out
 
     def rows(self, index: Any) -> Any:
-        """Rows by their numbers: of the first factor, times all others."""
-        out = self.__array_namespace__().astype(_rows(self.chain[0], index), self.dtype, copy=False)
-        for f in self.chain[1:]:
+        """Rows by their numbers: of the first factor that mixes rows, times all others."""
+        xp, chain, scale = self.__array_namespace__(), list(self.chain), None
+        while len(chain) > 1 and isinstance(chain[0], Diagonal | Permutation):
+            first = chain.pop(0)
+            if isinstance(first, Permutation):
+                index = xp.take(first.order, index)
+            else:
+                own = xp.take(first.d, index, axis=-1)[..., None]  # (..., n, 1)
+                scale = own if scale is None else scale * own
+        out = xp.astype(_rows(chain[0], index), self.dtype, copy=False)
+        for f in chain[1:]:
             out = times(out, f)
-        return out
+        return out if scale is None else scale * out
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +151,7 @@ class Sum(Factored):
             first = first + term
         return first
 
-    def todense(self) -> Any:
+    def to_dense(self) -> Any:
         """The sum, written out."""
         first, *rest = (dense(term) for term in self.terms)
         for term in rest:

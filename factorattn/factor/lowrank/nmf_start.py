@@ -4,14 +4,15 @@
     w_k = sqrt(s_k |u+| |v+|) u+ / |u+|,   h_k = sqrt(s_k |u+| |v+|) v+ / |v+|
 
 and u-, v- in place of u+, v+ where |u-| |v-| is larger (Boutsidis and Gallopoulos 2008): of the positive part of each
-u_k v_k^T, which has rank two, the leading pair. The first pair has no signs: it is taken by absolute values.
+u_k v_k^T, which has rank two, the leading pair. The first pair has no signs: it is taken by absolute values. Singular
+vectors are those of a randomized decomposition: all others would cost more than the factorization.
 """
 
 from typing import Any
 
 import numpy as np
 
-from factorattn.factor.lowrank.truncated_svd import leading_triplets
+from factorattn.factor.lowrank.randomized_svd import randomized_svd
 
 __all__ = ["STARTS", "nndsvd", "nndsvda", "random_start"]
 
@@ -23,9 +24,9 @@ def nndsvd(a: Any, rank: int, *, rng: np.random.Generator, xp: Any) -> tuple[Any
         raise ValueError(
             f"init of singular vectors needs rank at most min(p, q) = {min(p, q)}, got {rank}; use init='random'"
         )
-    u, s, vt = leading_triplets(a, rank, xp=xp)
+    svd = randomized_svd(a, rank, rng=rng)
     noise = max(p, q) * float(xp.finfo(a.dtype).eps)  # entries of singular vectors below it are zeros, rounded
-    u, v = (xp.where(xp.abs(x) > noise, x, 0.0) for x in (u, vt.mT))  # (..., p, rank), (..., q, rank)
+    u, v = (xp.where(xp.abs(x) > noise, x, 0.0) for x in (svd.u, svd.vt.mT))  # (..., p, rank), (..., q, rank)
     whole_u, whole_v = xp.abs(u), xp.abs(v)
     first = xp.arange(rank, dtype=xp.int64, device=a.device) == 0  # (rank,)
     (u_plus, v_plus), (u_minus, v_minus) = ([xp.clip(sign * x, min=0.0) for x in (u, v)] for sign in (1.0, -1.0))
@@ -33,7 +34,7 @@ def nndsvd(a: Any, rank: int, *, rng: np.random.Generator, xp: Any) -> tuple[Any
     u, v = xp.where(larger, u_plus, u_minus), xp.where(larger, v_plus, v_minus)
     u, v = xp.where(first, whole_u, u), xp.where(first, whole_v, v)
     u_size, v_size = _size(u, xp=xp), _size(v, xp=xp)
-    root = xp.sqrt(s[..., None, :] * u_size * v_size)  # (..., 1, rank)
+    root = xp.sqrt(svd.s[..., None, :] * u_size * v_size)  # (..., 1, rank)
     return root * _over(u, u_size, xp=xp), (root * _over(v, v_size, xp=xp)).mT
 
 

@@ -11,7 +11,7 @@ from factorattn.catalogue import Factorization
 from factorattn.contract import choose
 from factorattn.factor.door import admit
 from factorattn.factor.factored import SVD
-from factorattn.factor.lowrank.range_finder import range_basis, thin_svd, adjoint
+from factorattn.factor.lowrank.range_finder import adjoint, range_basis, thin_svd
 from factorattn.factor.lowrank.residual import left_out, rest_bound
 from factorattn.factor.sketch import SKETCHES
 from factorattn.scalars import whole
@@ -24,7 +24,7 @@ INPUTS = "a: ... p q, rank = r"
 @Factorization(
     inputs=INPUTS,
     time="p*q*r",
-    memory="p*r + q*r",
+    memory="p*q + p*r + q*r",
     exact="rank",
     lowrank=True,
     random=True,
@@ -69,9 +69,9 @@ def randomized_svd(
     -----
     The mean error for "gaussian" is bounded by `expected_frobenius_bound` and `expected_spectral_bound`.
 
-    The space is made orthogonal again before every product, of each half step, too. scikit-learn's ``randomized_svd``
-    does no such thing for ``n_iter`` up to 2, and then loses singular values below eps^(1 / (2 n_iter + 1)) of the
-    first.
+    The basis is made orthogonal again before every product, those of half steps too. scikit-learn's ``randomized_svd``
+    leaves that out by default for ``n_iter`` up to 2, and loses singular values below eps^(1 / (2 n_iter + 1)) of the
+    first. Its ``n_iter`` is `power` here.
 
     References
     ----------

@@ -17,7 +17,7 @@ TILE = 2**17  # entries of A at a time: they stay near the processor
 
 def left_out(s: Any, rank: int, *, xp: Any) -> Any:
     """The length (...) of the singular values s (..., k) after the first `rank`."""
-    rest = s[..., rank:]
+    rest = s[..., min(rank, s.shape[-1]) :]
     if rest.shape[-1] == 0:
         return xp.zeros(tuple(rest.shape[:-1]), dtype=s.dtype, device=s.device)
     unit = xp.where(rest[..., :1] > 0, rest[..., :1], xp.ones_like(rest[..., :1]))  # squares must not overflow

@@ -16,7 +16,7 @@ from typing import Any
 from factorattn.catalogue import Factorization
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import SVD, Sparse, Sum
-from factorattn.scalars import positive, real, whole
+from factorattn.scalars import positive, real
 
 __all__ = ["robust_pca"]
 
@@ -25,14 +25,12 @@ INPUTS = "a: p q, iterations = x"
 
 @Factorization(
     inputs=INPUTS,
-    time="x*p*q**2 + x*q**3",
-    memory="p*q + q**2",
+    time="x*p**2*q + x*p**3",
+    memory="p*q + p**2",
     exact="never",
     paper="candes2011",
 )
-def robust_pca(
-    a: Any, iterations: int = 1000, *, weight: float | None = None, tolerance: float = 1e-7
-) -> Sum:
+def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, tolerance: float = 1e-7) -> Sum:
     """Split a matrix into one of low rank and a sparse one.
 
     Parameters
@@ -64,18 +62,19 @@ def robust_pca(
 
     Notes
     -----
-    Cost is declared for p >= q and all rounds: each takes one singular value decomposition. It reads values: there is
-    no counting, tracing or compiling it. The penalty mu = p q / (4 |A|_1) stays as it is, so that the rounds lead to the
-    minimum; where it grows by a factor in each round, as in the inexact method of [2]_, the sum comes out sooner, and
-    the parts may be far from the minimum.
+    Cost is declared for p <= q and all rounds: each takes one singular value decomposition. It reads values: there is
+    no counting, tracing or compiling it.
+
+    The penalty mu = p q / (4 |A|_1) stays as it is, so that the rounds lead to the minimum. The inexact method of [2]_
+    lets it grow by a factor in each round: the sum comes out sooner, the parts may stay far from the minimum.
 
     tensorly's ``robust_pca`` weighs all unfoldings of a tensor, so that for a matrix it has two copies of the part of
     low rank, and `reg_E` 1 by default, with which nothing is found.
 
     References
     ----------
-    .. [1] Candes, Li, Ma and Wright, "Robust Principal Component Analysis?", Journal of the ACM 58(3), 2011, article 11.
-       arXiv:0912.3599. Algorithm 1.
+    .. [1] Candes, Li, Ma and Wright, "Robust Principal Component Analysis?", Journal of the ACM 58(3), 2011,
+       article 11. arXiv:0912.3599. Algorithm 1.
     .. [2] Lin, Chen and Ma, "The Augmented Lagrange Multiplier Method for Exact Recovery of Corrupted Low-Rank
        Matrices", 2010. arXiv:1009.5055
     """

@@ -81,7 +81,7 @@ def rank_for_error(s: Any, error: float) -> int:
 
 def _left_out(s):
     """Squares of what ranks 0, 1, ..., k leave out, in units of the largest singular value."""
-    xp, _ = check(INPUTS, s=s)
+    check(INPUTS, s=s)
     values = [float(s[i]) for i in range(s.shape[0])]
     unit = max(values, default=0.0) or 1.0
     left = [0.0]

@@ -93,13 +93,12 @@ def nystrom(
     k = min(size["r"], p)
     scale = unit_scale(a, xp=xp)  # (..., 1, 1)
     unit = a / scale
-    diagonal = checked_diagonal(unit, xp=xp)
+    diagonal, eps = checked_diagonal(unit, xp=xp), rounding(given, 1, xp=xp)
     if landmarks is None:
-        omega, index = sketch(unit, diagonal, k, rng, xp=xp)
+        omega, index = sketch(unit, diagonal, eps, k, rng, xp=xp)
     else:
         chosen_by_caller = xp.asarray(list(landmarks), dtype=xp.int64, device=a.device)
         omega, index = None, xp.broadcast_to(chosen_by_caller, (*batch, k))
-    eps = rounding(given, 1, xp=xp)
     g = _of_columns(unit, index, eps, xp=xp) if omega is None else _of_sketch(unit, omega, eps, xp=xp)
     error = trace_bound(diagonal, g, xp=xp) * xp.astype(scale[..., 0, 0], diagonal.dtype)
     return Nystrom(g * xp.sqrt(scale), index, error_bound=error)
@@ -132,20 +131,20 @@ def _factor(y, core, shift, *, xp):
     return u * xp.astype(xp.sqrt(xp.where(eigenvalues > 0, eigenvalues, 0.0)), u.dtype)
 
 
-def _uniform(a, diagonal, k, rng, *, xp):
+def _uniform(a, diagonal, eps, k, rng, *, xp):
     return None, drawn(xp.ones_like(diagonal), k, rng, xp=xp)
 
 
-def _leverage(a, diagonal, k, rng, *, xp):
+def _leverage(a, diagonal, eps, k, rng, *, xp):
     return None, drawn(leverage(leading_triplets(a, k, xp=xp)[0], xp=xp), k, rng, xp=xp)
 
 
-def _rpcholesky(a, diagonal, k, rng, *, xp):
-    floor = rounding(a.dtype, a.shape[-1], xp=xp) * diagonal
+def _rpcholesky(a, diagonal, eps, k, rng, *, xp):
+    floor = eps * a.shape[-1] * diagonal
     return None, pivoted_cholesky(a, diagonal, floor, k, random_pivot, rng, xp=xp)[1]
 
 
-def _gaussian(a, diagonal, k, rng, *, xp):
+def _gaussian(a, diagonal, eps, k, rng, *, xp):
     shape = (*a.shape[:-1], k)
     drawn_now = rng.standard_normal(shape)
     if xp.isdtype(a.dtype, "complex floating"):

@@ -32,7 +32,7 @@ INPUTS = "a: ... p p, rank = r"
     lowrank=True,
     needs="semidefinite",
     random=True,
-    paper="chen2025",
+    paper="chen2022pivoted",
 )
 def rpcholesky(a: Any, rank: int, *, choose: str = "random", rng: Any = None) -> Nystrom:
     """Factor a positive semidefinite matrix by Cholesky steps at pivots that its diagonal chooses.
@@ -73,7 +73,7 @@ def rpcholesky(a: Any, rank: int, *, choose: str = "random", rng: Any = None) ->
     References
     ----------
     Chen, Epperly, Tropp and Webber, "Randomly pivoted Cholesky: practical approximation of a kernel matrix with few
-    entry evaluations", Communications on Pure and Applied Mathematics 78, 2025. arXiv:2207.06503.
+    entry evaluations", 2022. arXiv:2207.06503.
     """
     given = getattr(a, "dtype", None)  # its rounding is in the matrix, whatever it is computed in
     xp, size, (a,) = admit(INPUTS, a=a, rank=rank)

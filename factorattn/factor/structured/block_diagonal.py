@@ -53,7 +53,8 @@ def block_diagonal(a: Any, *, blocks: int | None = None) -> BlockDiagonal:
     """
     xp, size, (a,) = admit(INPUTS, a=a)
     p, q = size["p"], size["q"]
-    b = near_square(math.gcd(p, q)) if blocks is None else divides(math.gcd(p, q), "rows and columns in common", blocks=blocks)
+    common = math.gcd(p, q)
+    b = near_square(common) if blocks is None else divides(common, "rows and columns in common", blocks=blocks)
     apart = xp.moveaxis(xp.reshape(a, (*a.shape[:-2], b, p // b, b, q // b)), -2, -3)  # (..., b, b, x, y)
     kept = xp.stack([apart[..., i, i, :, :] for i in range(b)], axis=-3)
     others = xp.eye(b, dtype=kept.dtype, device=a.device)[:, :, None, None]

@@ -21,7 +21,7 @@ INPUTS = "a: ... p q, rank = r"
 
 @Factorization(
     inputs=INPUTS,
-    time="p**2*q",
+    time="p**1.5*q**1.5",
     memory="p*q",
     exact="form",
     optimal=True,

@@ -20,7 +20,7 @@ __all__ = ["monarch"]
 INPUTS = "a: ... p q, rank = r"
 
 
-@Factorization(inputs=INPUTS, time="p*q**2 + q**3", memory="p*q", exact="form", optimal=True, paper="dao2022monarch")
+@Factorization(inputs=INPUTS, time="p**1.5*q", memory="p*q", exact="form", optimal=True, paper="dao2022monarch")
 def monarch(a: Any, rank: int = 1, *, blocks: tuple[int, int] | None = None) -> Monarch:
     """Factor a matrix into two block-diagonal ones with a permutation between them.
 
@@ -51,8 +51,8 @@ def monarch(a: Any, rank: int = 1, *, blocks: tuple[int, int] | None = None) -> 
     -----
     r (k p + l q) numbers: 2 n^(3/2) for a square matrix with n^(1/2) blocks and r = 1. The class is not closed under
     transposition, so the nearest matrix to the transpose is another. The DFT matrix is one after a permutation of its
-    columns: column j1 + k j2 moves to place j1 y + j2. Costs l k SVDs of p/l by q/k: of the order of (p q)^(5/4)
-    operations where all sides are square roots, which the record bounds for p >= q.
+    columns: column j1 + k j2 moves to place j1 y + j2. Costs l k SVDs of p/l by q/k: n^(5/2)
+    operations for a square matrix in blocks of the square root, for which cost is declared.
 
     References
     ----------

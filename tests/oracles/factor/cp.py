@@ -1,16 +1,16 @@
-"""Alternating least squares for a sum of outer products in exact rational arithmetic, by normal equations.
+"""Alternating least squares for a sum of outer products by normal equations, in 80 digits.
 
 Kolda and Bader 2009, equation (3.4): A_k = X_(k) K (K^T K)^-1, for K the Khatri-Rao product of the other factors.
 """
 
 import math
-from fractions import Fraction
+from decimal import Decimal, localcontext
 
 from oracles.factor.modes import at, places
 
 
 def solve(matrix, right):
-    """Gauss and Jordan, exactly: the rows x of x matrix = right, for a symmetric matrix."""
+    """Gauss and Jordan: the rows x of x matrix = right, for a symmetric matrix."""
     n = len(matrix)
     rows = [list(row) + [line[k] for line in right] for k, row in enumerate(matrix)]
     for k in range(n):
@@ -25,8 +25,14 @@ def solve(matrix, right):
 
 def cp(t, modes, factors, sweeps):
     """Flat list t, its modes, starting factors (lists of rows); returns the sum of outer products, a flat list."""
-    t = [Fraction(x) for x in t]
-    factors = [[[Fraction(x) for x in row] for row in f] for f in factors]
+    with localcontext() as context:
+        context.prec = 80
+        return _swept(
+            [Decimal(x) for x in t], modes, [[[Decimal(x) for x in row] for row in f] for f in factors], sweeps
+        )
+
+
+def _swept(t, modes, factors, sweeps):
     rank, d = len(factors[0][0]), len(modes)
     for _ in range(sweeps):
         for k in range(d):
@@ -35,7 +41,7 @@ def cp(t, modes, factors, sweeps):
                 [math.prod(sum(row[s] * row[u] for row in factors[j]) for j in others) for u in range(rank)]
                 for s in range(rank)
             ]
-            right = [[Fraction(0)] * rank for _ in range(modes[k])]
+            right = [[Decimal(0)] * rank for _ in range(modes[k])]
             for index in places(modes):
                 for s in range(rank):
                     weight = math.prod(factors[j][index[j]][s] for j in others)

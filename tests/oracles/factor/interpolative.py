@@ -1,4 +1,4 @@
-"""The interpolative decomposition (Cheng et al. 2005): pivots, then each column as a combination of those, least squares."""
+"""The interpolative decomposition (Cheng et al. 2005): pivots, then all columns by least squares in those."""
 
 from oracles.factor.rrqr import rrqr
 from oracles.factor.selection import columns, product, solve, transpose

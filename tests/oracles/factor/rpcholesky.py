@@ -1,4 +1,4 @@
-"""Pivoted Cholesky on the whole residual: A <- A - a_:s a_s: / a_ss (Chen, Epperly, Tropp and Webber 2025)."""
+"""Pivoted Cholesky on the whole residual: A <- A - a_:s a_s: / a_ss (Chen, Epperly, Tropp and Webber 2022)."""
 
 import math
 

@@ -6,7 +6,7 @@ from oracles.factor.selection import norm, transpose
 
 
 def rrqr(a, rank):
-    """List a (p, q) of rows: the basis (list of vectors), coefficients (rank, q), pivots, and what is left (columns)."""
+    """List a (p, q) of rows: basis (list of vectors), coefficients (rank, q), pivots, and what is left (columns)."""
     left = transpose(a)
     basis, coefficients, pivots = [], [], []
     for _ in range(rank):
