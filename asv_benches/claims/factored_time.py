@@ -1,8 +1,8 @@
 """When two thin products take less time than one: x W^T against (x A^T) B^T, over the rank; and a whole model.
 
 For W (p, q) the factors have fewer numbers, and take fewer operations, below the break-even rank p q / (p + q). Calls
-take turns within one run; printed are medians over the rounds of their ratios. Time is processor time with one thread of
-the BLAS, so that what else the machine does counts little.
+take turns within one run; printed are medians over the rounds of their ratios. Time is processor time with one thread
+of the BLAS, so that what else the machine does counts little.
 
     python asv_benches/claims/factored_time.py                 # products of matrices; two minutes
     python asv_benches/claims/factored_time.py --picture FILE  # and draw them

@@ -131,7 +131,7 @@ class FactorFacts(SphinxDirective):
             "rank at most what is asked for": yes(record.lowrank),
             "draws from `rng=`": yes(record.random),
             "declared time of factoring": declared(record.time),
-            "counted": counted(f),
+            "counted, for p ≤ q at full rank": counted(f),
             "paper": f"{{cite:t}}`{record.paper}`",
         }
         lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
@@ -169,7 +169,7 @@ def in_math(formula):
         text = re.sub(r"\^([\d.]+)", r"^{\1}", text)
         return f"${text.replace(' ', chr(92) + ',')}$"
 
-    return " + ".join(map(term, formula.split(" + ")))
+    return " + ".join(map(term, formula.replace(" - ", " + -").split(" + ")))
 
 
 def yes(flag):

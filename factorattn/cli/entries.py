@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from factorattn import CATALOGUE
 from factorattn.cli.errors import BadInput
-from factorattn.compress import ADAPTERS
+from factorattn.compress import ADAPTERS, WEIGHTED
 from factorattn.distribution import DISTRIBUTIONS
 from factorattn.factor import FACTORIZATIONS
 from factorattn.position import POSITIONS
@@ -18,7 +18,7 @@ KINDS: Mapping[str, Mapping[str, Callable]] = {
     "score": SCORES,
     "distribution": DISTRIBUTIONS,
     "position": POSITIONS,
-    "factorization": FACTORIZATIONS,
+    "factorization": {**FACTORIZATIONS, **WEIGHTED},
     "adapter": ADAPTERS,
 }
 SUFFIXES = {"mechanism": "_attention", "position": "_relative"}  # what may be left out at the end of a name

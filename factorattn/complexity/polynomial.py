@@ -56,7 +56,7 @@ class Polynomial(dict[Monomial, Fraction]):
             " ".join([str(self[m])] * (self[m] != 1 or not m) + [x if p == 1 else f"{x}^{p}" for x, p in m])
             for m in sorted(self, key=degree)
         ]
-        return " + ".join(terms) or "0"
+        return " + ".join(terms).replace("+ -", "- ") or "0"
 
 
 def dominates(a: Monomial, b: Monomial) -> bool:
@@ -93,7 +93,8 @@ def _own_primes(f: Callable, primes: Sequence[int]) -> dict[str, int]:
 def time_polynomial(f: Callable, **options: Any) -> Polynomial:
     """Operations of one call of `f` as an exact polynomial, for lengths that are whole numbers of tiles and windows.
 
-    Where it matters which of n and m is larger, as in a singular value decomposition, it is that for n >= m.
+    Where it matters which of two sizes is larger, as in a singular value decomposition, it is that for n >= m, and of a
+    matrix to factor that for p >= q >= r.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def _polynomial(
         if pair is not None and (coefficient / sum(sizes[x] for x in pair)).denominator == 1:
             coefficient /= sum(sizes[x] for x in pair)
             parts = tuple(((x, 1),) for x in pair)
-        if not _smooth(coefficient.numerator) or not _smooth(coefficient.denominator):
+        if not _smooth(abs(coefficient.numerator)) or not _smooth(coefficient.denominator):
             letters = ", ".join(sizes)
             raise NotPolynomial(
                 f"{f.__name__}: {name} counts {count}, no monomial in {letters} (tiles may differ): use cost"

@@ -1,8 +1,8 @@
 """The format of a factored checkpoint: what its metadata says, and how a matrix comes back.
 
 The tensor ``name`` is replaced by the arrays of its factors, ``name.path`` each. Under the key "factorattn" the
-metadata of the file holds a JSON text: the version of this format, the method, and for each matrix its dtype, shape and the
-description that `factorattn.factor.factored.packing` gives of its factors. All other metadata is kept.
+metadata of the file holds a JSON text: the version of this format, the method, and for each matrix its dtype, shape and
+the description that `factorattn.factor.factored.packing` gives of its factors. All other metadata is kept.
 """
 
 import json
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from factorattn.compress.reading import Checkpoint, Entry
+from factorattn.compress.entry import Entry
+from factorattn.compress.reading import Checkpoint
 from factorattn.compress.tensors import FLOATING, CheckpointError, decode
 from factorattn.factor.factored import Factored
 from factorattn.factor.factored.packing import unpack

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from factorattn.compress.entry import Entry
 from factorattn.compress.methods import METHODS
 from factorattn.compress.rank import ranks_for_budget
-from factorattn.compress.reading import Checkpoint, Entry
+from factorattn.compress.reading import Checkpoint
 from factorattn.compress.tensors import FLOATING, CheckpointError
 from factorattn.contract import choose
 from factorattn.factor.lowrank import rank_for_energy, rank_for_error

@@ -17,9 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, describe
 from factorattn.compress.choice import Choice, matrices_in, ranks
+from factorattn.compress.entry import Entry
 from factorattn.compress.methods import METHODS
 from factorattn.compress.norms import frobenius_norm, spectral_norm
-from factorattn.compress.reading import Checkpoint, Entry, open_checkpoint
+from factorattn.compress.reading import Checkpoint, open_checkpoint
 from factorattn.compress.report import Report, Row
 from factorattn.compress.tensors import CheckpointError, decode, encode, tag_of
 from factorattn.compress.writing import Destination, refuse_part, whole_checkpoint
@@ -201,7 +202,7 @@ def _matrix(entry: Entry) -> np.ndarray:
 
 
 def _threads(entry: Entry) -> AbstractContextManager[Any]:
-    """One thread for all but large matrices: where processors are busy, threads of BLAS spin, waiting for each other."""
+    """One thread for all but large matrices: where processors are busy, threads of BLAS wait for each other."""
     short, long = sorted(entry.shape)
     return threadpool_limits(1) if short**2 * long < WORTH_THREADS else nullcontext()
 

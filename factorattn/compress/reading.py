@@ -2,64 +2,20 @@
 
 import json
 import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
+from factorattn.compress.entry import Entry, Slice
+from factorattn.compress.npz import read_npz
+from factorattn.compress.tensors import CheckpointError
 
-from factorattn.compress.tensors import CheckpointError, tag_of
-
-__all__ = ["INDEX", "METADATA", "SUFFIXES", "Checkpoint", "Entry", "Slice", "open_checkpoint"]
+__all__ = ["INDEX", "SUFFIXES", "Checkpoint", "open_checkpoint"]
 
 SUFFIXES = (".safetensors", ".npz")
 INDEX = "model.safetensors.index.json"
-METADATA = "__factorattn__"  # the array of an npz archive that holds what safetensors keeps as metadata
-CHUNK = 2**22
-_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A tensor of a checkpoint that is not read yet.
-
-    Parameters
-    ----------
-    name : str
-    dtype : str
-        As safetensors writes it; as NumPy does, where safetensors has no such dtype.
-    shape : tuple of int
-    nbytes : int
-    chunks : callable
-        Reads it: gives its bytes one piece after the other, numbers little-endian and rows first.
-    shard : str
-        Name of the file that it is in.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    nbytes: int
-    chunks: Callable[[], Iterator[Any]] = field(repr=False)
-    shard: str = "model.safetensors"
-
-    @property
-    def size(self) -> int:
-        """How many numbers it has."""
-        return prod(self.shape)
-
-    def read(self) -> bytearray:
-        """All its bytes."""
-        data, at = bytearray(self.nbytes), 0
-        for chunk in self.chunks():
-            data[at : at + len(chunk)] = chunk
-            at += len(chunk)
-        return data
 
 
 @dataclass(frozen=True)
@@ -106,7 +62,7 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
         if path.name.endswith(".index.json"):
             yield _shards(path, stack)
             return
-        read = _safetensors if path.suffix == ".safetensors" else _npz
+        read = _safetensors if path.suffix == ".safetensors" else read_npz
         tensors, metadata = read(path, stack)
         yield Checkpoint(path, (path,), tensors, {path.name: metadata})
 
@@ -163,7 +119,7 @@ def _safetensors(path: Path, stack: ExitStack) -> tuple[dict[str, Entry], dict[s
         file = stack.enter_context(path.open("rb"))
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
-    except (SafetensorError, *_DAMAGE) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} is damaged or no .safetensors file: {error}") from None
     metadata = header.pop("__metadata__", None) or {}
     tensors = {}
@@ -172,105 +128,3 @@ def _safetensors(path: Path, stack: ExitStack) -> tuple[dict[str, Entry], dict[s
         chunks = Slice(file, 8 + length + begin, end - begin, f"{name!r} in {path.name}")
         tensors[name] = Entry(name, about["dtype"], tuple(about["shape"]), end - begin, chunks, path.name)
     return tensors, metadata
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Bytes of a file, read when called."""
-
-    file: BinaryIO
-    begin: int
-    length: int
-    told: str
-
-    def __call__(self) -> Iterator[bytes]:
-        left = self.length
-        while left:
-            try:
-                self.file.seek(self.begin + self.length - left)
-                chunk = self.file.read(min(CHUNK, left))
-            except OSError as error:
-                raise CheckpointError(f"{self.told} cannot be read: {error.strerror}") from None
-            if not chunk:
-                raise CheckpointError(f"{self.told} ends {left} bytes early")
-            left -= len(chunk)
-            yield chunk
-
-
-def _npz(path: Path, stack: ExitStack) -> tuple[dict[str, Entry], dict[str, str]]:
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(path.open("rb"))))
-    except _DAMAGE as error:
-        raise CheckpointError(f"{path.name} is damaged or no .npz file: {error}") from None
-    tensors: dict[str, Entry] = {}
-    for info in archive.infolist():
-        name = info.filename.removesuffix(".npy")
-        if name == info.filename or name in tensors:
-            raise CheckpointError(
-                f"{path.name} holds {info.filename!r}, {'a second time' if name in tensors else 'which is no array'}"
-            )
-        member = _Member(archive, info, f"{name!r} in {path.name}")
-        shape, _, dtype = member.header()
-        tensors[name] = Entry(name, tag_of(dtype), shape, prod(shape) * dtype.itemsize, member, path.name)
-    kept = tensors.pop(METADATA, None)
-    if kept is None:
-        return tensors, {}
-    try:
-        found = json.loads(str(np.frombuffer(kept.read(), kept.dtype).reshape(kept.shape)))
-        if not (isinstance(found, dict) and all(isinstance(value, str) for value in found.values())):
-            raise ValueError("it must be a dictionary of strings")
-    except ValueError as error:
-        raise CheckpointError(f"{METADATA} in {path.name} is damaged: {error}") from None
-    return tensors, found
-
-
-@dataclass(frozen=True)
-class _Member:
-    """An array of an npz archive, read when called; objects, which could run code, are refused."""
-
-    archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-    told: str
-
-    def header(self, file: Any = None) -> tuple[tuple[int, ...], bool, np.dtype]:
-        """Shape, whether columns come first, and dtype."""
-        if file is None:
-            with self.archive.open(self.info) as file:
-                return self.header(file)
-        try:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, columns_first, dtype = read[version](file)
-        except (KeyError, *_DAMAGE) as error:
-            raise CheckpointError(f"{self.told} is damaged or no array: {error}") from None
-        if dtype.hasobject:
-            raise CheckpointError(f"{self.told} holds pickled objects, refused since they can run code; save arrays")
-        if dtype.fields is not None:
-            raise CheckpointError(f"{self.told} has dtype {dtype}; arrays of records are not supported")
-        return shape, columns_first, dtype
-
-    def __call__(self) -> Iterator[bytes]:
-        try:
-            with self.archive.open(self.info) as file:
-                shape, columns_first, dtype = self.header(file)
-                left = prod(shape) * dtype.itemsize
-                turned = (columns_first and len(shape) > 1) or dtype.newbyteorder("<") != dtype
-                held = []
-                while left and (chunk := file.read(min(CHUNK, left))):
-                    left -= len(chunk)
-                    if turned:
-                        held.append(chunk)
-                    else:
-                        yield chunk
-                if left or file.read(1):  # reading past the end also checks the sum of all bytes
-                    raise CheckpointError(
-                        f"{self.told} ends {left} bytes early" if left else f"{self.told} is too long"
-                    )
-                if turned:
-                    x = np.frombuffer(b"".join(held), dtype)
-                    x = x.reshape(shape[::-1]).T if columns_first else x.reshape(shape)
-                    yield x.astype(dtype.newbyteorder("<")).tobytes(order="C")
-        except CheckpointError:
-            raise
-        except _DAMAGE as error:
-            raise CheckpointError(f"{self.told} is damaged: {error}") from None

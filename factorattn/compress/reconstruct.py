@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, factored_matrices, paths_in
-from factorattn.compress.reading import Checkpoint, Entry, open_checkpoint
+from factorattn.compress.entry import Entry
+from factorattn.compress.reading import Checkpoint, open_checkpoint
 from factorattn.compress.tensors import CheckpointError, bits, count, encode
 from factorattn.compress.writing import refuse_part, whole_checkpoint
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from factorattn.compress.choice import Choice
+from factorattn.compress.entry import Entry
 from factorattn.compress.methods import METHODS
-from factorattn.compress.reading import Checkpoint, Entry
+from factorattn.compress.reading import Checkpoint
 from factorattn.factor.factored import Factored
 
 __all__ = ["Report", "Row", "Sizes"]

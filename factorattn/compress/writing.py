@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from factorattn.compress.reading import INDEX, METADATA, SUFFIXES, Checkpoint, Entry, Slice
+from factorattn.compress.entry import Entry, Slice
+from factorattn.compress.npz import METADATA
+from factorattn.compress.reading import INDEX, SUFFIXES, Checkpoint
 from factorattn.compress.tensors import NUMPY, CheckpointError, bits
 
 __all__ = ["Destination", "Spool", "TargetError", "refuse_part", "whole_checkpoint"]

@@ -19,7 +19,12 @@ SHAPES = {
     "semidefinite": ((12, 12),),
     "tensor": ((4, 6, 5), (12, 8)),
 }
-FACTOR_OPTIONS: dict[str, dict[str, Any]] = {"axial_table": {"x": 4, "y": 3}}  # what has no default that fits any shape
+INPUTS = np.random.default_rng(9).standard_normal((20, 8)) * np.arange(1.0, 9.0)  # of a layer that takes 8 numbers
+FACTOR_OPTIONS: dict[str, dict[str, Any]] = {  # what has no default that fits any shape; arrays are NumPy's
+    "axial_table": {"x": 4, "y": 3},
+    "asvd": {"x": INPUTS},
+    "svd_llm": {"x": INPUTS},
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,11 @@ class FactorCase:
     Parameters
     ----------
     f : callable
-        Carries a record ``f.record``; is called as ``f(a, rank, **options)``, or ``f(a, **options)`` if its contract
-        has no rank.
+        Carries a record ``f.record``; is called as ``f(a, rank=..., **options)``, or ``f(a, **options)`` if its
+        contract has no rank.
     shape : tuple of int
     options : mapping
-        Further arguments.
+        Further arguments; NumPy arrays among them are made arrays of `xp`, in the dtype of what is factored.
     xp : namespace
         NumPy by default.
     prepare : callable, optional
@@ -86,9 +91,16 @@ class FactorCase:
 
     def run(self, a: np.ndarray, rank: int | None = None, *, seed: int = 0) -> Any:
         """Factor a NumPy array as one of `xp`."""
-        given = (self.prepare or self.xp.asarray)(a)
-        options = dict(self.options) | ({"rng": seed} if self.record.random else {})
-        return self.f(given, self.top if rank is None else rank, **options) if self.ranked else self.f(given, **options)
+        prepare = self.prepare or self.xp.asarray
+        options = {
+            name: prepare(value.astype(a.dtype)) if isinstance(value, np.ndarray) else value
+            for name, value in self.options.items()
+        }
+        if self.record.random:
+            options["rng"] = seed
+        if self.ranked:
+            options["rank"] = self.top if rank is None else rank
+        return self.f(prepare(a), **options)
 
     def dense(self, a: np.ndarray, rank: int | None = None, *, seed: int = 0) -> np.ndarray:
         """The matrix that the factors make, as a NumPy array."""

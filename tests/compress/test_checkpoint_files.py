@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from factorattn.compress.reading import METADATA, open_checkpoint
+from factorattn.compress.npz import METADATA
+from factorattn.compress.reading import open_checkpoint
 from factorattn.compress.tensors import FLOATING, CheckpointError, decode, encode
 from factorattn.compress.writing import TargetError, whole_checkpoint
 

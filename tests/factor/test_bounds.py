@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import agree, seeds
 
@@ -98,6 +98,7 @@ def test_bad_input_of_bounds_is_named(bound, options, error, match):
         bound(**({"s": np.ones(4), "rank": 1, "oversampling": 2} | options))
 
 
+@settings(deadline=None)  # kernels are imported in the first call
 @given(count=st.integers(1, 9), share=st.floats(0, 1), seed=seeds)
 def test_the_rank_is_the_smallest_that_is_enough(count, share, seed):
     s = np.sort(np.abs(np.random.default_rng(seed).standard_normal(count)))[::-1]

@@ -29,7 +29,7 @@ def planted(p, q, rank, share, seed=0, dtype="float64"):
     return low.astype(dtype), sparse.astype(dtype)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(p=st.integers(1, 5), q=st.integers(1, 5), rounds=st.integers(1, 6), seed=seeds)
 def test_the_rounds_are_those_of_the_paper(p, q, rounds, seed):
     (a,) = draw(seed, (p, q))

@@ -114,7 +114,7 @@ def test_the_identity_has_rank_one_here_and_full_rank_elsewhere():
 
 
 def test_a_second_difference_has_ranks_of_three():
-    # Oseledets 2010: the Laplacian on 2^d points, digit by digit, is of ranks 3
+    # one term for the digits alike, and one for each carry, up and down
     n = 64
     a = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
     near(tensor_train_matrix(a, 3, row_modes=(2,) * 6, column_modes=(2,) * 6).to_dense(), a, n * n)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from libraries import LIBRARIES
 from oracles import agree, draw, lists, seeds, sizes
 from oracles.factor import truncated_svd as oracle
@@ -34,6 +34,7 @@ def factored(xp, a, rank):
     return tuple(np.asarray(x) for x in (svd.u, svd.s, svd.vt, svd.to_dense(), svd.error_bound))
 
 
+@settings(deadline=None)  # kernels are imported in the first call
 @given(p=sizes, q=sizes, rank=sizes, seed=seeds)
 def test_it_is_the_decomposition_by_jacobi_rotations(p, q, rank, seed):
     (a,) = draw(seed, (p, q))

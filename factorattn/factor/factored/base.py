@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import array_api_compat
 
-__all__ = ["Factored", "dense", "entries_of", "flops_of", "times"]
+__all__ = ["Factored", "dense", "entries_of", "flops_of", "rows_of", "times"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +52,10 @@ class Factored(ABC):
     @property
     @abstractmethod
     def flops(self) -> int:
-        """Operations of one product with a vector; a multiplication and an addition are two, batches multiply."""
+        """Operations of one product with a vector; a multiplication and an addition are two, batches multiply.
+
+        Of complex factors they are operations on complex numbers, save where a transform does the work.
+        """
 
     @abstractmethod
     def matmat(self, x: Any) -> Any:
@@ -154,6 +157,13 @@ def times(x: Any, f: Any) -> Any:
 def dense(f: Any) -> Any:
     """The array itself, or the matrix that factors make."""
     return f.to_dense() if isinstance(f, Factored) else f
+
+
+def rows_of(f: Any, index: Any) -> Any:
+    """Rows by their numbers, of an array or a factored matrix."""
+    if isinstance(f, Factored):
+        return f.rows(index)
+    return array_api_compat.array_namespace(f).take(f, index, axis=-2)
 
 
 def entries_of(x: Any) -> int:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.factor.factored.base import Factored, dense, flops_of
-from factorattn.factor.factored.product import _rows as rows_of
+from factorattn.factor.factored.base import Factored, dense, flops_of, rows_of
 
 __all__ = ["Kronecker"]
 

@@ -141,7 +141,7 @@ def _kind(name: Any) -> type[Factored]:
     """The kind of a name, in whatever module it is; those of the library are all imported by its families."""
     import factorattn.factor  # noqa: F401  (not above: it imports this module)
 
-    found = {_id(kind): kind for kind in _kinds(Factored)}
+    found = {_id(kind): kind for kind in _kinds(Factored)}  # type: ignore[type-abstract]
     if not isinstance(name, str) or name not in found:
         raise ValueError(f"kind must be one that is known here, such as 'factor.Product', got {name!r}")
     return found[name]

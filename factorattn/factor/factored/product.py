@@ -1,16 +1,15 @@
 """Products and sums of matrices, each an array or factored itself.
 
-    F = F_1 F_2 ... F_k        F = F_1 + F_2 + ... + F_k        F = G G^H
+F = F_1 F_2 ... F_k        F = F_1 + F_2 + ... + F_k        F = G G^H
 """
 
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat
 import numpy as np
 
-from factorattn.factor.factored.base import Factored, dense, flops_of, times
+from factorattn.factor.factored.base import Factored, dense, flops_of, rows_of, times
 
 __all__ = ["SVD", "Chain", "Diagonal", "Gram", "Permutation", "Product", "Sum"]
 
@@ -70,7 +69,7 @@ class Chain(Factored):
             else:
                 own = xp.take(first.d, index, axis=-1)[..., None]  # (..., n, 1)
                 scale = own if scale is None else scale * own
-        out = xp.astype(_rows(chain[0], index), self.dtype, copy=False)
+        out = xp.astype(rows_of(chain[0], index), self.dtype, copy=False)
         for f in chain[1:]:
             out = times(out, f)
         return out if scale is None else scale * out
@@ -160,7 +159,7 @@ class Sum(Factored):
 
     def rows(self, index: Any) -> Any:
         """Rows by their numbers."""
-        first, *rest = (_rows(term, index) for term in self.terms)
+        first, *rest = (rows_of(term, index) for term in self.terms)
         for term in rest:
             first = first + term
         return first
@@ -220,7 +219,3 @@ class Permutation(Factored):
     def matmat(self, x: Any) -> Any:
         """The rows of x in another order."""
         return self.__array_namespace__().take(x, self.order, axis=-2)
-
-
-def _rows(f: Any, index: Any) -> Any:
-    return f.rows(index) if isinstance(f, Factored) else array_api_compat.array_namespace(f).take(f, index, axis=-2)

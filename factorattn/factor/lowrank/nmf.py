@@ -111,8 +111,9 @@ def nmf(
     Notes
     -----
     To find the best factors is NP-hard (Vavasis 2009), and a matrix of nonnegative rank r need not be found again. Cost
-    is declared for r far below p and q; an update takes about 4 p q r + 4 (p + q) r^2 operations. W is updated before H, as in ``sklearn.decomposition.NMF``, whose coordinate descent (without shuffling) and
-    multiplicative updates give the same factors from the same start.
+    is declared for r far below p and q; an update takes about 4 p q r + 4 (p + q) r^2 operations. W is updated before
+    H, as in ``sklearn.decomposition.NMF``, whose coordinate descent (without shuffling) and multiplicative updates give
+    the same factors from the same start.
 
     References
     ----------
