@@ -156,7 +156,7 @@ class Figures(NamedTuple):
     order: float
 
     def cells(self) -> list[str]:
-        a, b, c = (f"{self.parameters:,}", f"{self.share:.2f}", f"{self.mflop:.1f}")
+        a, b, c = (f"{self.parameters:,}", f"{self.share:.2f}", f"{self.mflop:.3g}")
         return [
             a,
             b,

@@ -166,7 +166,7 @@ def in_math(formula):
 
     def term(text):
         text = re.sub(r"(\d+)/(\d+)", r"\\tfrac{\1}{\2}", text)
-        text = re.sub(r"\^([\d.]+)", r"^{\1}", text)
+        text = re.sub(r"\^([\d/]+)", r"^{\1}", text)
         return f"${text.replace(' ', chr(92) + ',')}$"
 
     return " + ".join(map(term, formula.replace(" - ", " + -").split(" + ")))

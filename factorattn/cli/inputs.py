@@ -81,7 +81,8 @@ def read_file(path: Path, n: int | None, dtype: str | None) -> Input:
         if x.dtype.kind != "f" or x.dtype.itemsize > 8:
             raise BadInput(f"{name} in {path.name} has dtype {x.dtype}; expected {', '.join(DTYPES)}")
     try:
-        _, size = check("q: ... n d, k: ... m d, v: ... m e", **found)
+        arrays: dict[str, Any] = {**found}
+        _, size = check("q: ... n d, k: ... m d, v: ... m e", **arrays)
     except ValueError as error:
         raise BadInput(f"{path.name}: {error}") from None
     for name, x in found.items():

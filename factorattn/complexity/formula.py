@@ -7,7 +7,7 @@ from fractions import Fraction
 
 __all__ = ["Monomial", "evaluate", "monomials"]
 
-Monomial = tuple[tuple[str, int | float], ...]  # (("d", 1), ("n", 2)) is d n^2; halves are powers, too
+Monomial = tuple[tuple[str, int | Fraction], ...]  # (("d", 1), ("n", 2)) is d n^2; fractions are powers, too
 
 
 def monomials(formula: str) -> set[Monomial]:
@@ -28,23 +28,30 @@ def evaluate(formula: str, sizes: Mapping[str, int]) -> int:
     return math.ceil(total)
 
 
-def _terms(formula: str) -> list[tuple[int, dict[str, int | float]]]:
+def _terms(formula: str) -> list[tuple[int, dict[str, int | Fraction]]]:
     refusal = ValueError(f"formula must be a sum of products of letters, got {formula!r}")
 
-    def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int | float]]]:
+    def sum_of(node: ast.expr) -> list[tuple[int, dict[str, int | Fraction]]]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return sum_of(node.left) + sum_of(node.right)
         return [product_of(node)]
 
-    def product_of(node: ast.expr) -> tuple[int, dict[str, int | float]]:
+    def power_of(node: ast.expr) -> int | Fraction:
+        match node:
+            case ast.Constant(value=int(power)):
+                return power
+            case ast.BinOp(left=ast.Constant(value=int(above)), op=ast.Div(), right=ast.Constant(value=int(below))):
+                return Fraction(above, below)
+        raise refusal
+
+    def product_of(node: ast.expr) -> tuple[int, dict[str, int | Fraction]]:
         match node:
             case ast.Name(id=letter):
                 return 1, {letter: 1}
             case ast.Constant(value=int(number)) if not isinstance(number, bool):
                 return number, {}
-            case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=ast.Constant(value=int(power) | float(power))):
-                if 2 * power % 1:
-                    raise refusal
+            case ast.BinOp(left=ast.Name(id=letter), op=ast.Pow(), right=exponent):
+                power = power_of(exponent)
                 return 1, {letter: power} if power else {}
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 (a, powers), (b, more) = product_of(left), product_of(right)

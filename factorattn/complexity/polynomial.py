@@ -40,7 +40,7 @@ class Polynomial(dict[Monomial, Fraction]):
         total = Fraction(0)
         for monomial, coefficient in self.items():
             for letter, power in monomial:
-                coefficient *= Fraction(sizes[letter]) ** power
+                coefficient *= Fraction(Fraction(sizes[letter]) ** power)
             total += coefficient
         return total
 
@@ -49,7 +49,7 @@ class Polynomial(dict[Monomial, Fraction]):
         return {m for m in self if not any(m != other and dominates(other, m) for other in self)}
 
     def __str__(self) -> str:
-        def degree(monomial: Monomial) -> tuple[int, str]:
+        def degree(monomial: Monomial) -> tuple[int | Fraction, str]:
             return -sum(power for _, power in monomial), str(monomial)
 
         terms = [

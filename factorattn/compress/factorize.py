@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, describe
 from factorattn.compress.choice import Choice, matrices_in, ranks
 from factorattn.compress.entry import Entry
-from factorattn.compress.methods import METHODS
+from factorattn.compress.methods import METHODS, singular_values
 from factorattn.compress.norms import frobenius_norm, spectral_norm
 from factorattn.compress.reading import Checkpoint, open_checkpoint
 from factorattn.compress.report import Report, Row
@@ -105,6 +105,9 @@ def factorize_by(
     choice: Choice, source: str | Path, target: str | Path, progress: Progress = lambda *_: None
 ) -> Report:
     """The same with options that are checked already."""
+    import scipy.linalg
+    import scipy.sparse.linalg  # noqa: F401  (before anything is begun: an interrupted import ends Python its own way)
+
     with whole_checkpoint(str(target)) as destination, open_checkpoint(Path(source)) as checkpoint:
         refuse_part(checkpoint, target)
         return _factorize(checkpoint, destination, choice, progress)
@@ -127,7 +130,7 @@ def _factorize(checkpoint: Checkpoint, destination: Destination, choice: Choice,
         for name, entry in matrices.items():
             step(f"singular values of {name}")
             with _threads(entry):
-                spectra[name] = np.linalg.svd(_matrix(entry), compute_uv=False)
+                spectra[name] = singular_values(_matrix(entry))
     wanted = ranks(matrices, spectra, choice)
     rows: list[Row] = []
     pieces: dict[str, list[Entry]] = {name: [entry] for name, entry in checkpoint.tensors.items()}

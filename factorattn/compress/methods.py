@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from factorattn.factor.factored import Factored
-from factorattn.factor.lowrank import randomized_svd, truncated_svd
+import numpy as np
+
+from factorattn.factor.factored import SVD, Factored, Product
+from factorattn.factor.lowrank import randomized_svd
 from factorattn.factor.selection import cur, interpolative, rrqr
 from factorattn.factor.structured import kronecker
 from factorattn.factor.tensor import tensor_train_matrix
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["METHODS", "Method", "singular_values"]
 
 
 class Method(NamedTuple):
@@ -41,8 +43,26 @@ class Method(NamedTuple):
         return None if self.inner is None else rank * (p + q + self.inner * rank)
 
 
+def singular_values(a: np.ndarray) -> np.ndarray:
+    """All of them, falling, in the precision of the matrix."""
+    from scipy.linalg import svdvals
+
+    return svdvals(a, check_finite=False)
+
+
+def _svd(a: np.ndarray, rank: int) -> Product:
+    """`truncated_svd` in the precision of the matrix.
+
+    NumPy decomposes float32 in float64, which takes three times the memory; SciPy does not.
+    """
+    from scipy.linalg import svd
+
+    u, s, vt = svd(a, full_matrices=False, check_finite=False)
+    return SVD(u[:, :rank], s[:rank], vt[:rank]).two_factors()
+
+
 METHODS = {
-    "svd": Method(lambda a, rank, _: truncated_svd(a, rank).two_factors(), "the nearest matrix of its rank"),
+    "svd": Method(lambda a, rank, _: _svd(a, rank), "the nearest matrix of its rank"),
     "randomized": Method(
         lambda a, rank, rng: randomized_svd(a, rank, rng=rng).two_factors(),
         "nearly the nearest, in a fraction of the time",

@@ -30,7 +30,7 @@ def spectral_norm(a: np.ndarray, *, rng: Any = 0) -> float:
     Lanczos stops at a relative residual of 1e-5 of the eigenvalue |A|_2^2; what it finds is never above the norm but by
     rounding.
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     scale = _scale(a)
     if scale == 0:
@@ -47,7 +47,10 @@ def spectral_norm(a: np.ndarray, *, rng: Any = 0) -> float:
 
     start = generator(rng).standard_normal(size)
     operator = LinearOperator((size, size), matvec=gram, dtype=np.float64)
-    (largest,) = eigsh(operator, k=1, v0=start, tol=TOLERANCE, return_eigenvectors=False)
+    try:
+        (largest,) = eigsh(operator, k=1, v0=start, tol=TOLERANCE, return_eigenvectors=False)
+    except ArpackNoConvergence:
+        return scale * float(np.linalg.svd(unit, compute_uv=False)[0])
     return scale * math.sqrt(max(0.0, float(largest)))
 
 

@@ -21,7 +21,7 @@ from factorattn.factor.features import hyperbolic_features, positive_features, t
 from factorattn.factor.gaussian import erf, erfc, normal_density, upper_tail
 from factorattn.factor.generalized import generalized_features
 from factorattn.factor.lowrank import *
-from factorattn.factor.pinv import iterative_pinv
+from factorattn.factor.pinv import PseudoInverse, iterative_pinv, pseudo_inverse
 from factorattn.factor.pooling import segment_means, strided_convolution
 from factorattn.factor.radial import gaussian_means, parabola_means, radial_grid
 from factorattn.factor.ridge import contraction_operator, ridge_operator, sequence_operator
@@ -36,6 +36,7 @@ __all__ = [
     "FACTORIZATIONS",
     "Factored",
     "Heads",
+    "PseudoInverse",
     "contraction_operator",
     "erf",
     "erfc",
@@ -50,6 +51,7 @@ __all__ = [
     "orthogonal_gaussian",
     "parabola_means",
     "positive_features",
+    "pseudo_inverse",
     "radial_grid",
     "ridge_operator",
     "segment_means",

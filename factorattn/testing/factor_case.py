@@ -20,8 +20,9 @@ SHAPES = {
     "tensor": ((4, 6, 5), (12, 8)),
 }
 INPUTS = np.random.default_rng(9).standard_normal((20, 8)) * np.arange(1.0, 9.0)  # of a layer that takes 8 numbers
-FACTOR_OPTIONS: dict[str, dict[str, Any]] = {  # what has no default that fits any shape; arrays are NumPy's
+FACTOR_OPTIONS: dict[str, dict[str, Any]] = {  # what no default fits; arrays are NumPy's
     "axial_table": {"x": 4, "y": 3},
+    "cp": {"iterations": 10},  # what sweeps further only takes longer
     "asvd": {"x": INPUTS},
     "svd_llm": {"x": INPUTS},
 }

@@ -57,6 +57,8 @@ def error_bound_bounds_the_error(case: FactorCase) -> bool:
 def exact_when_the_record_says(case: FactorCase) -> bool:
     """Exact always, from the rank of the matrix on, or for matrices of the result's form; and only then."""
     exact, general = case.record.exact, case.draw(seed=3)
+    yes: list[tuple[np.ndarray, int | None]]
+    no: list[tuple[np.ndarray, int | None]]
     if exact == "never":
         return False
     if exact == "always":
@@ -93,7 +95,7 @@ def no_result_beats_the_truncated_svd(case: FactorCase) -> bool:
             left = np.linalg.norm(np.linalg.svd(dense, compute_uv=False)[rank:])
             if left > case.rounding() * s[0]:
                 raise AssertionError(f"{case}: asked for rank {rank}, got more")
-            error = np.linalg.norm(matrix - dense)
+            error = float(np.linalg.norm(matrix - dense))
             if best > BOUND(error, length=a.size) + case.rounding() * s[0]:
                 raise AssertionError(f"{case}: error {error:.3e} at rank {rank} beats the truncated SVD, {best:.3e}")
     return True
@@ -113,7 +115,7 @@ def nothing_of_its_form_is_nearer(case: FactorCase) -> bool:
                 moved = factored.map(
                     lambda x, h=step: x + case.xp.asarray(h * rng.standard_normal(tuple(x.shape)), dtype=x.dtype)
                 )
-                other = np.linalg.norm(matrix - to_numpy(moved.to_dense()))
+                other = float(np.linalg.norm(matrix - to_numpy(moved.to_dense())))
                 if error > BOUND(other, length=a.size) + case.rounding() * np.linalg.norm(a):
                     raise AssertionError(f"{case}: error {error:.6e} at rank {rank}, but {other:.6e} is near")
     return True

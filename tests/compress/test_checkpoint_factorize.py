@@ -19,6 +19,7 @@ from factorattn.compress.norms import TOLERANCE, frobenius_norm, spectral_norm
 from factorattn.compress.reading import open_checkpoint
 from factorattn.compress.reconstruct import reconstruct_checkpoint
 from factorattn.compress.tensors import CheckpointError, decode, encode
+from factorattn.factor import truncated_svd
 from factorattn.testing import ROUNDING
 
 DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
@@ -479,3 +480,28 @@ def test_memory_follows_the_largest_tensor_and_not_the_file(tmp_path):
     one, many = peaks
     assert many < one + 1, peaks  # in sizes of one tensor; the file has COPIES of them
     assert many < 8, peaks
+
+
+def test_a_norm_that_lanczos_does_not_find_is_found_by_lapack(monkeypatch):
+    from scipy.sparse import linalg
+
+    def gives_up(*_, **__):
+        raise linalg.ArpackNoConvergence("no", [], [])
+
+    monkeypatch.setattr(linalg, "eigsh", gives_up)
+    a = matrix(80, 90)
+    assert spectral_norm(3 * a) == pytest.approx(3.0, rel=ROUNDING(np.float64, a.size))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_method_svd_is_truncated_svd(dtype):
+    a = matrix(40, 24).astype(dtype)
+    got, want = METHODS["svd"].factor(a, 5, None), truncated_svd(a, 5).two_factors()
+    assert got.dtype == dtype
+    assert np.linalg.norm(got.to_dense() - want.to_dense()) <= ROUNDING(dtype, a.size) * np.linalg.norm(a)
+
+
+def test_a_matrix_that_a_method_cannot_do_is_refused_by_name(tmp_path):
+    save_file({"w": matrix(13, 11)}, tmp_path / "in.safetensors")
+    with pytest.raises(CheckpointError, match=r"'w' cannot be factored by tensor-train: .*; exclude it"):
+        factorize_checkpoint(tmp_path / "in.safetensors", tmp_path / "out.safetensors", rank=2, method="tensor-train")

@@ -13,7 +13,8 @@ from oracles.factor.sketch import count_sketch as count_oracle
 from oracles.factor.sketch import srht as srht_oracle
 from scipy.linalg import clarkson_woodruff_transform
 
-from factorattn.factor.sketch import SKETCHES, count_sketch, gaussian_sketch, scatter, sparse_sign, srht
+from factorattn.factor.sketch import SKETCHES, count_sketch, gaussian_sketch, sparse_sign, srht
+from factorattn.factor.sketch.kinds import scatter
 from factorattn.interpret.counting import counting
 from factorattn.testing.tolerance import BOUND, CHANCE, ROUNDING
 

@@ -103,7 +103,7 @@ def area_attention(
     Li, Kaiser, Bengio and Si, "Area Attention", ICML 2019, sections "Area-Based Attention Mechanisms" and "Combining
     Area Features". arXiv:1810.10126
     """
-    named = {"width": width, "height": height, "columns": columns}
+    named: dict[str, Any] = {"width": width, "height": height, "columns": columns}
     xp, size = check(INPUTS, q=q, k=k, v=v, **named, sizes=sizes, w_1=w_1, b_1=b_1, w_d=w_d)
     attend = choose(FORMS, form=form)
     if len({sizes is None, w_1 is None, w_d is None}) > 1 or (sizes is None and b_1 is not None):

@@ -4,7 +4,7 @@ from factorattn.factor.sketch.count_sketch import count_sketch
 from factorattn.factor.sketch.directions import fastfood_directions, hadamard_directions
 from factorattn.factor.sketch.gaussian_sketch import gaussian_sketch
 from factorattn.factor.sketch.hadamard_transform import hadamard_transform
-from factorattn.factor.sketch.kinds import Hadamard, Scatter, Selection, Sketch, scatter
+from factorattn.factor.sketch.kinds import Hadamard, Scatter, Selection, Sketch
 from factorattn.factor.sketch.sparse_sign import sparse_sign
 from factorattn.factor.sketch.srht import srht
 from factorattn.factor.sketch.tensor_sketch import TensorSketch, tensor_sketch
@@ -21,7 +21,6 @@ __all__ = [
     "gaussian_sketch",
     "hadamard_directions",
     "hadamard_transform",
-    "scatter",
     "sparse_sign",
     "srht",
     "tensor_sketch",

@@ -40,7 +40,7 @@ def hadamard_directions(r: int, d: int, *, like: Any, rng: Any = None, length: s
     Returns
     -------
     omega : Sketch, shape (r, d)
-        To be given to random features. A block of P rows keeps 3 P numbers, and takes 3 P (log2(P) + 1) operations.
+        To be given to random features. A block of P rows keeps 4 P numbers, and takes P (3 log2(P) + 4) operations.
 
     Raises
     ------

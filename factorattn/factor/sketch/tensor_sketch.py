@@ -66,7 +66,7 @@ def tensor_sketch(r: int, p: int, degree: int, *, like: Any, rng: Any = None) ->
     Returns
     -------
     sketch : TensorSketch
-        Its method ``features`` maps rows (..., n, p) to (..., n, r), in about 2 t p + 5/2 (t + 1) r log2(r) operations a row.
+        Its method ``features`` maps rows (..., n, p) to (..., n, r), in about 2 t p + 5/2 (t + 1) r log2(r) operations.
         Features of x and of y must be those of one draw. Its method ``variance`` tells how far the kernel is off.
 
     Raises

@@ -21,7 +21,7 @@ INPUTS = "a: ... p q, rank = r"
 
 @Factorization(
     inputs=INPUTS,
-    time="p**1.5*q**1.5",
+    time="p**(3/2)*q**(3/2)",
     memory="p*q",
     exact="form",
     optimal=True,

@@ -20,7 +20,7 @@ __all__ = ["monarch"]
 INPUTS = "a: ... p q, rank = r"
 
 
-@Factorization(inputs=INPUTS, time="p**1.5*q", memory="p*q", exact="form", optimal=True, paper="dao2022monarch")
+@Factorization(inputs=INPUTS, time="p**(5/4)*q**(5/4)", memory="p*q", exact="form", optimal=True, paper="dao2022monarch")
 def monarch(a: Any, rank: int = 1, *, blocks: tuple[int, int] | None = None) -> Monarch:
     """Factor a matrix into two block-diagonal ones with a permutation between them.
 

@@ -23,7 +23,7 @@ INPUTS = "a: ... p q, rank = r"
 
 @Factorization(
     inputs=INPUTS,
-    time="p*q**2",
+    time="p**(4/3)*q**(4/3)",
     memory="p*q",
     exact="form",
     paper="oseledets2010",
