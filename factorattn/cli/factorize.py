@@ -72,10 +72,10 @@ def factorize(
         float | None, typer.Option(help="The share of parameters to keep, over all matrices.", show_default=False)
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Matrices to factor; repeat. [default: *]")
+        list[str] | None, typer.Option(metavar="GLOB", help="Matrices to factor, all if not given; repeat.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Matrices to leave; repeat.")] = None,
-    dtype: Annotated[Stored | None, typer.Option(help="Of the factors. [default: that of the matrix]")] = None,
+    dtype: Annotated[Stored | None, typer.Option(help="Of the factors; if not given, that of the matrix.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Factor where this saves no parameters, too.")] = False,
     seed: Annotated[int, typer.Option(parser=read_seed, metavar="INTEGER", help="For methods that draw.")] = 0,
     picture: Annotated[str | None, typer.Option(help="Draw the singular values: .png or .svg.")] = None,

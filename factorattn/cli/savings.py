@@ -50,8 +50,8 @@ def print_savings(report: "Report") -> None:
 def print_restored(done: "Reconstruction", output: str) -> None:
     """Print what was restored, in two lines."""
     name = os.path.basename(output.rstrip("/"))
-    told = [("restored", f"{len(done.matrices):,} matrices from their factors")]
-    told.append(("file", f"{name}: {done.tensors:,} tensors, {number(done.nbytes / MIB)} MiB"))
+    told = [("restored", f"{_many(len(done.matrices), 'matrix', 'matrices')} from factors")]
+    told.append(("file", f"{name}: {_many(done.tensors, 'tensor', 'tensors')}, {number(done.nbytes / MIB)} MiB"))
     put(terminal(), notes_grid(told))
 
 
@@ -86,7 +86,7 @@ def _notes(report: "Report") -> list[tuple[str, str]]:
     kept, operations = after.parameters / before.parameters, after.flops / before.flops
     lines = [
         ("method", f"{report.choice.method}, {name} {value:g}"),
-        ("kept", f"{kept:.1%} of the parameters of {len(report.rows):,} matrices"),
+        ("kept", f"{kept:.1%} of the parameters of {_many(len(report.rows), 'matrix', 'matrices')}"),
         ("", f"{operations:.1%} of the operations of a product with a vector"),
     ]
     size = f"{number(report.bytes_before / MIB)} MiB"
@@ -94,12 +94,14 @@ def _notes(report: "Report") -> list[tuple[str, str]]:
         size += f" before, {number(report.bytes_after / MIB)} MiB after"
         lines.append(("file", f"{report.before:,} parameters before, {report.after:,} after; {size}"))
     if copied:
-        lines.append(("", f"{copied:,} tensors of {report.tensors:,} were not matched, and are as they were"))
-    dense = [row for row in report.rows if row.rank is None]
-    if dense:
         lines.append(
-            ("left dense", f"{len(dense):,}, where factors would hold as many numbers or more: {_reasons(dense)}")
+            ("", f"{_many(copied, 'tensor', 'tensors')} of {report.tensors:,} not matched, and left as before")
         )
+    dense = [row for row in report.rows if row.rank is None]
+    for by_budget, why in ((False, "where factors would hold as many numbers or more"), (True, "by the budget")):
+        told = [row for row in dense if (row.wanted is None) == by_budget]
+        if told:
+            lines.append(("left dense", f"{len(told):,}, {why}: {_reasons(told)}"))
     lines.append(("errors", "of the factors as they are stored, relative to the norm of the matrix"))
     return lines
 
@@ -145,3 +147,7 @@ def _common(names: Sequence[str]) -> str:
 def _share(energy: float) -> str:
     """A share of one; never rounded to one where something is missing."""
     return f"{min(energy, 0.9999):.4f}" if energy < 1 else "1"
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

@@ -24,23 +24,23 @@ __all__ = [
 EXPONENT = 0.25  # lower terms and logarithms may add so much to an exponent of growth
 
 
-def declared_time_is_counted(f: Callable) -> None:
+def declared_time_is_counted(f: Callable, **options: Any) -> None:
     """The leading monomials of the declared time are those of the exact polynomial of the default form."""
-    _same_growth(f, "time", f.record.time, time_polynomial(f))  # type: ignore[attr-defined]
+    _same_growth(f, "time", f.record.time, time_polynomial(f, **options))  # type: ignore[attr-defined]
 
 
-def declared_memory_is_counted(f: Callable) -> None:
+def declared_memory_is_counted(f: Callable, **options: Any) -> None:
     """The same of the memory held beside the inputs, whichever of the sizes is large against the others."""
     letters = {letter for item in parse(f.record.inputs) for letter in item.axes}  # type: ignore[attr-defined]
     held = Polynomial()
     for large in (None, *sorted(letters)):
         with suppress(NotPolynomial):  # tiles need not fit a size that is 64 times as large
-            held.update(memory_polynomial(f, large=large))
+            held.update(memory_polynomial(f, large=large, **options))
     _same_growth(f, "memory", f.record.memory, held)  # type: ignore[attr-defined]
 
 
 def declared_growth_is_counted(
-    f: Callable, sizes: Mapping[str, int], together: Collection[tuple[str, ...]] = (), **options: Any
+    f: Callable, sizes: Mapping[str, int], together: Collection[tuple[str, ...]] = (), times: int = 4, **options: Any
 ) -> None:
     """Time and memory grow as declared when sizes do: for texts that no polynomial in single letters tells.
 
@@ -51,22 +51,24 @@ def declared_growth_is_counted(
     sizes : mapping of str to int
         A size for each letter, far enough apart that one term of the declared formula is far above the others.
     together : collection of tuple of str
-        The letters that grow at once; by default each by itself. They become four times as large.
+        The letters that grow at once; by default each by itself.
+    times : int
+        How many times as large they become.
     **options
         Passed on to `f`.
     """
     record, before = f.record, cost(f, sizes, **options)  # type: ignore[attr-defined]
     for letters in together or [(letter,) for letter in sizes]:
-        grown = {letter: 4 * size if letter in letters else size for letter, size in sizes.items()}
+        grown = {letter: times * size if letter in letters else size for letter, size in sizes.items()}
         after = cost(f, grown, **options)
         for what, formula, counted in (
             ("time", record.time, after.flops / before.flops),
             ("memory", record.memory, after.peak / before.peak),
         ):
             declared = evaluate(formula, grown) / evaluate(formula, sizes)
-            if abs(math.log(counted / declared, 4)) > EXPONENT:
+            if abs(math.log(counted / declared, times)) > EXPONENT:
                 raise AssertionError(
-                    f"{f.__name__}: declares {what} {formula}, {declared:.1f} times as much for four times "
+                    f"{f.__name__}: declares {what} {formula}, {declared:.1f} times as much for {times} times "
                     f"{' and '.join(letters)}; {counted:.1f} times is counted"
                 )
 
@@ -91,6 +93,6 @@ def shapes_are_read_without_values(case: Case) -> None:
         raise AssertionError(f"{case}: costs {counted} operations by sizes, {xp.tally.flops} by arrays")
 
 
-COST_LAWS: dict[str, Callable[[Callable], None]] = {
+COST_LAWS: dict[str, Callable[..., None]] = {
     law.__name__: law for law in (declared_time_is_counted, declared_memory_is_counted)
 }

@@ -22,7 +22,8 @@ SHAPES = {
 INPUTS = np.random.default_rng(9).standard_normal((20, 8)) * np.arange(1.0, 9.0)  # of a layer that takes 8 numbers
 FACTOR_OPTIONS: dict[str, dict[str, Any]] = {  # what no default fits; arrays are NumPy's
     "axial_table": {"x": 4, "y": 3},
-    "cp": {"iterations": 10},  # what sweeps further only takes longer
+    "cp": {"iterations": 10},  # to go on only takes longer
+    "nmf": {"iterations": 10},
     "asvd": {"x": INPUTS},
     "svd_llm": {"x": INPUTS},
 }
@@ -142,5 +143,5 @@ def factor_cases(f: Callable, *, xp: Any = np, options: Mapping[str, Any] | None
     record = f.record  # type: ignore[attr-defined]
     chosen = FACTOR_OPTIONS.get(f.__name__, {}) if options is None else options
     shapes = SHAPES[record.needs]
-    for shape in shapes[:1] if chosen else shapes:  # options are for one shape
+    for shape in shapes[:1] if {"x", "y"} & set(chosen) else shapes:  # these are for one shape
         yield FactorCase(f, shape, chosen, xp)

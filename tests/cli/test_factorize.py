@@ -71,7 +71,7 @@ def test_the_table_has_what_is_known_of_every_matrix(call, model, tmp_path):
     assert "33.3% of the parameters of 4 matrices" in out
     assert "33.3% of the operations of a product with a vector" in out
     assert "3,864 parameters before, 1,304 after" in out
-    assert "1 tensors of 5 were not matched" in out
+    assert "1 tensor of 5 not matched, and left as before" in out
 
 
 def test_what_is_left_dense_is_said_with_the_break_even_rank(call, model, tmp_path):

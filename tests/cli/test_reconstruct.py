@@ -25,9 +25,7 @@ def small(call, model, tmp_path):
 def test_there_and_back(call, model, small, tmp_path):
     result = call("reconstruct", small, "--output", tmp_path / "back.safetensors")
     assert result.exit_code == 0
-    assert " ".join(result.stdout.split()).startswith(
-        "restored 1 matrices from their factors file back.safetensors: 2 tensors"
-    )
+    assert " ".join(result.stdout.split()).startswith("restored 1 matrix from factors file back.safetensors: 2 tensors")
     own, back = load_file(model), load_file(tmp_path / "back.safetensors")
     u, s, vt = np.linalg.svd(own["a.weight"].astype(np.float64), full_matrices=False)
     best = (u[:, :4] * s[:4]) @ vt[:4]

@@ -103,7 +103,8 @@ def test_svd_is_the_nearest_matrix_of_its_rank_to_rounding(source, tmp_path):
 
 
 def test_full_rank_comes_back_to_rounding(source, tmp_path):
-    factorize_checkpoint(source, tmp_path / "out.safetensors", rank=100, force=True)
+    report = factorize_checkpoint(source, tmp_path / "out.safetensors", rank=100, force=True)
+    assert [row.rank for row in report.rows] == [24, 24]
     reconstruct_checkpoint(tmp_path / "out.safetensors", tmp_path / "back.safetensors")
     for name, x in tensors().items():
         back = load_file(tmp_path / "back.safetensors")[name]
@@ -226,6 +227,14 @@ def test_what_would_not_pay_is_left_dense_unless_forced(source, tmp_path):
         factorize_checkpoint(source, tmp_path / "none.safetensors", rank=20)
     assert [row.rank for row in nothing.value.report.rows] == [None, None]
     assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_as_many_numbers_as_the_matrix_do_not_pay(tmp_path):
+    save_file({"w": matrix(4, 4), "v": matrix(8, 8)}, tmp_path / "in.safetensors")
+    for method, rank in (("kronecker", 2), ("svd", 2)):  # 2 (4 + 4) = 4 * 4
+        options = {"method": method, "rank": rank}
+        rows = factorize_checkpoint(tmp_path / "in.safetensors", tmp_path / "out.safetensors", **options).rows
+        assert {row.name: row.rank for row in rows} == {"v": rank, "w": None}
 
 
 def test_patterns_choose(source, tmp_path):

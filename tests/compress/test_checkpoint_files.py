@@ -1,5 +1,6 @@
 """Checkpoint files: read, written, refused."""
 
+import io
 import json
 import struct
 import zipfile
@@ -75,8 +76,8 @@ def test_bytes_of_dtypes_that_numpy_lacks_are_copied(tmp_path):
 
 
 def test_tensors_of_long_numbers_come_first_so_that_all_are_aligned(tmp_path):
-    save_file({"a": np.zeros(3, np.int8), "b": np.zeros(2), "c": np.zeros(1, np.float16)}, tmp_path / "a.safetensors")
-    copy = copied(tmp_path / "a.safetensors", tmp_path / "b.safetensors").read_bytes()
+    np.savez(tmp_path / "a.npz", a=np.zeros(3, np.int8), b=np.zeros(2), c=np.zeros(1, np.float16))
+    copy = copied(tmp_path / "a.npz", tmp_path / "b.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", copy[:8])
     header = json.loads(copy[8 : 8 + length])
     assert (8 + length) % 8 == 0
@@ -124,6 +125,19 @@ def test_one_array_is_read_at_a_time(tmp_path):
         assert bytes(found.tensors["good"].read()) == np.arange(4.0).tobytes()
         with pytest.raises(CheckpointError, match=r"'bad' in a.npz is damaged: Bad CRC-32"):
             found.tensors["bad"].read()
+
+
+def test_an_array_with_bytes_left_over_is_refused_by_name(tmp_path):
+    file = io.BytesIO()
+    np.save(file, np.arange(4.0))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", file.getvalue() + b"more")
+        archive.writestr("y.npy", file.getvalue()[:-3])
+    with open_checkpoint(tmp_path / "a.npz") as found:
+        with pytest.raises(CheckpointError, match=r"'x' in a.npz is too long"):
+            found.tensors["x"].read()
+        with pytest.raises(CheckpointError, match=r"'y' in a.npz ends 3 bytes early"):
+            found.tensors["y"].read()
 
 
 def sharded(folder, *, place=None):
@@ -282,6 +296,7 @@ def test_bfloat16_is_the_nearest_one_and_even_where_two_are_as_near(x, single):
         (1 + 2.0**-8 + 2.0**-40, 0x3F81),  # above the tie by less than float32 sees: rounded once, not twice
         (1 + 3 * 2.0**-8 - 2.0**-40, 0x3F81),
         (-(1 + 2.0**-8 + 2.0**-40), 0xBF81),
+        (1 + 2.0**-8 + 2.0**-23 - 2.0**-40, 0x3F81),  # near the float32 that follows the tie
     ],
 )
 def test_float64_is_rounded_to_bfloat16_once(x, half):

@@ -1,4 +1,4 @@
-"""The randomized singular value decomposition: its bounds, its certificate, its sketches; and the adaptive one."""
+"""The randomized singular value decomposition: its certificate, its sketches, its bases; some of the adaptive one."""
 
 import itertools
 
@@ -14,13 +14,12 @@ from factorattn.factor.lowrank import (
     adaptive_svd,
     expected_frobenius_bound,
     randomized_svd,
-    rank_for_error,
     truncated_svd,
 )
 from factorattn.factor.lowrank.range_finder import levelled
 from factorattn.factor.lowrank.residual import rest_bound
 from factorattn.factor.sketch import SKETCHES
-from factorattn.interpret.counting import NeedsValues, counting
+from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, ROUNDING
 
 SHAPES = [(30, 20), (20, 30), (25, 25), (1, 9), (9, 1)]
@@ -263,60 +262,6 @@ def test_where_everything_is_searched_no_power_is_needed():
         randomized_svd(counts.empty((30, 12)), 5, power=power, rng=0)
         flops.append(counts.tally.flops)
     assert flops[0] == flops[1]
-
-
-def test_an_adaptive_rank_cannot_be_counted():
-    with pytest.raises(NeedsValues):
-        adaptive_svd(counting().empty((30, 20)), 3, rng=0)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("decay", ["fast", "slow", "step"])
-def test_the_adaptive_rank_keeps_the_tolerance_with_few_triplets(xp, decay, dtype):
-    j = np.arange(1, 61)
-    values = {"fast": 0.7**j, "slow": 1.0 / j, "step": np.where(j <= 17, 1.0, 1e-4)}[decay]
-    a = spectrum((90, 60), values, dtype=dtype)
-    norm = np.linalg.norm(values)
-    for tolerance in (0.5, 0.1, 1e-2, 1e-4):
-        svd = adaptive_svd(xp.asarray(a), 60, tolerance=tolerance, power=2, rng=0)
-        least = rank_for_error(np.asarray(values), tolerance)
-        bound, rank = float(svd.error_bound), svd.s.shape[0]
-        assert distance(a, svd) <= BOUND(bound, dtype, a.size) + ROUNDING(dtype, a.size) * norm
-        assert bound <= BOUND(tolerance * norm, dtype, a.size)
-        assert least <= rank <= least + 1
-
-
-def test_a_tolerance_below_the_root_of_eps_is_kept():
-    """Where the indicator |A|^2 - |Q^H A|^2 sees nothing but rounding."""
-    a = spectrum((90, 60), 0.5 ** np.arange(1, 61))
-    norm = np.linalg.norm(a)
-    for tolerance in (1e-9, 1e-12):
-        svd = adaptive_svd(a, 60, tolerance=tolerance, rng=0)
-        assert distance(a, svd) <= tolerance * norm
-        assert float(svd.error_bound) <= tolerance * norm
-        assert svd.s.shape[0] < 60
-
-
-def test_a_tolerance_that_the_rank_forbids_is_told_by_the_bound():
-    a = spectrum((40, 30), 1 / np.arange(1, 31))
-    svd = adaptive_svd(a, 3, tolerance=1e-3, rng=0)
-    assert svd.s.shape == (3,)
-    assert float(svd.error_bound) > 1e-3 * np.linalg.norm(a)
-    assert distance(a, svd) <= BOUND(float(svd.error_bound), length=a.size)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"tolerance": -1.0}, ValueError, "tolerance must be 0 or more, got -1.0"),
-        ({"tolerance": "small"}, TypeError, "tolerance must be a real number, got str"),
-        ({"block": 0}, ValueError, "block must be 1 or more, got 0"),
-        ({"a": np.ones((2, 3, 2))}, ValueError, r"a needs shape \(p, q\), got \(2, 3, 2\)"),
-    ],
-)
-def test_bad_input_of_the_adaptive_one_is_named(options, error, match):
-    with pytest.raises(error, match=match):
-        adaptive_svd(**({"a": np.ones((3, 2)), "rank": 1} | options))
 
 
 @pytest.mark.peers

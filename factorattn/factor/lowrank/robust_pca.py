@@ -43,8 +43,7 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
         What the entries of the sparse part weigh against the singular values of the other; 1 / sqrt(max(p, q)) by
         default, with which the theorem holds.
     tolerance : float, >= 0
-        Rounds end when the sum differs from `a` by no more than this, and the sparse part from that of the round before
-        by no more, both relative to the norm of `a` in the Frobenius norm.
+        Rounds end when the sum differs from `a` by no more than this, relative to the norm of `a` (Frobenius).
 
     Returns
     -------
@@ -91,10 +90,10 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
     sparse = y = xp.zeros_like(a)
     for _ in range(size["x"]):
         u, s, vt, low = shrink_values(a - sparse + y / mu, 1 / mu, xp=xp)
-        before, sparse = sparse, shrink_entries(a - low + y / mu, weight / mu, xp=xp)
+        sparse = shrink_entries(a - low + y / mu, weight / mu, xp=xp)
         rest = a - low - sparse
         y = y + mu * rest
-        if max(float(xp.linalg.vector_norm(x)) for x in (rest, sparse - before)) <= tolerance * norm:
+        if float(xp.linalg.vector_norm(rest)) <= tolerance * norm:
             break
     lost = float(xp.finfo(a.dtype).eps) * norm
     error = xp.hypot(xp.linalg.vector_norm(rest), xp.asarray(lost, dtype=s.dtype, device=s.device)) * scale[0, 0]

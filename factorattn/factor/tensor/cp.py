@@ -26,7 +26,7 @@ INPUTS = "a: x y t, rank = r"
     inputs=INPUTS,
     output="x y*t",
     time="x*y*t*r + x*y*r**2 + x*t*r**2 + y*t*r**2 + r**3 + x**2*y*t + x*y**2*t + x*y*t**2 + x**3 + y**3 + t**3",
-    memory="x*y*t + x**2 + y**2 + t**2 + r",
+    memory="x*y*t + x*y*r + t*r + r**2 + x**2 + y**2 + t**2",
     exact="never",
     lowrank=True,
     needs="tensor",

@@ -34,7 +34,7 @@ SWEEPS = 10
     inputs="a: x y t, rank = r",
     output="x y*t",
     time="x**2*y*t + x*y**2*t + x*y*t**2 + x*y*t*r + y*t*r**2 + t*r**3 + x**3 + y**3 + t**3",
-    memory="x*y*t + x**2 + y**2",
+    memory="x*y*t + x**2 + y**2 + t**2",
     exact="rank",
     lowrank=True,
     needs="tensor",
