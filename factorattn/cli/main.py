@@ -75,10 +75,15 @@ def factorattn(version: Annotated[bool, typer.Option("--version", help="Print th
 @app.command()
 def compare(
     input_file: Annotated[
-        Path | None, typer.Option("--input", help="Arrays q, k, v: .npz or .safetensors. [default: MiniLM, embedded]")
+        Path | None,
+        typer.Option("--input", help="Arrays q, k, v: .npz or .safetensors.", show_default="MiniLM, embedded"),
     ] = None,
-    n: Annotated[str | None, typer.Option("--n", help="The first n tokens. [default: 2048, or all of --input]")] = None,
-    dtype: Annotated[Dtype | None, typer.Option(help="[default: float32, or that of --input]")] = None,
+    n: Annotated[
+        str | None, typer.Option("--n", help="The first n tokens.", show_default="2048, or all of --input")
+    ] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option(help="Of the arrays.", show_default="float32, or that of --input")
+    ] = None,
     causal: Annotated[bool, typer.Option("--causal", help="No query sees a later key.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Only this mechanism; repeat, or separate by commas.")] = None,
     sizes: Annotated[

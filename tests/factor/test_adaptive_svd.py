@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from libraries import LIBRARIES
 from matrices import spectrum
+from oracles import draw, lists, seeds
+from oracles.factor import adaptive_svd as oracle
 
 from factorattn.factor.lowrank import adaptive_svd, rank_for_error
 from factorattn.interpret.counting import NeedsValues, counting
@@ -18,6 +22,30 @@ def xp(request):
 def distance(a, svd):
     u, s, vt = (np.asarray(x).astype("float64") for x in (svd.u, svd.s, svd.vt))
     return np.linalg.norm(a.astype("float64") - (u * s) @ vt)
+
+
+@settings(deadline=None)  # kernels are imported in the first call
+@given(
+    p=st.integers(3, 6),
+    q=st.integers(3, 6),
+    block=st.integers(1, 2),
+    power=st.integers(0, 1),
+    tolerance=st.sampled_from([0.0, 0.1, 0.3, 0.6]),
+    seed=seeds,
+)
+def test_it_is_the_algorithm_of_the_paper(p, q, block, power, tolerance, seed):
+    (a,) = draw(seed, (p, q))
+    side, rank, rng = min(p, q), min(p, q) - 1, np.random.default_rng(seed)
+    tests = [rng.standard_normal((min(block, side - k), q)).T for k in range(0, side, block)]
+    svd = adaptive_svd(a, rank, tolerance=tolerance, block=block, power=power, rng=seed)
+    dense, values, kept = oracle.adaptive_svd(a.tolist(), lists(*tests), rank, tolerance, power)
+    every = np.linalg.svd(a, compute_uv=False)
+    spread = max(np.linalg.cond(test) for test in tests) * np.linalg.cond(np.hstack(tests)) * np.linalg.cond(a)
+    allowed = ROUNDING("float64", p * q) * spread ** (2 * power + 1) * every[0]
+    assert svd.s.shape == (kept,)
+    assert np.max(np.abs(svd.s - values[:kept])) <= allowed
+    gap = values[kept - 1] - (values[kept] if kept < len(values) else 0.0)  # the smaller, the less the space is known
+    assert np.max(np.abs(svd.to_dense() - dense)) * gap <= allowed * every[0]
 
 
 def test_an_adaptive_rank_cannot_be_counted():

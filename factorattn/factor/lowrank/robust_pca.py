@@ -25,8 +25,8 @@ INPUTS = "a: p q, iterations = x"
 
 @Factorization(
     inputs=INPUTS,
-    time="x*p**2*q + x*p**3",
-    memory="p*q + p**2",
+    time="x*p*q**2 + x*q**3",
+    memory="p*q + q**2",
     exact="never",
     paper="candes2011",
 )
@@ -61,7 +61,7 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
 
     Notes
     -----
-    Cost is declared for p <= q and all rounds: each takes one singular value decomposition. It reads values: there is
+    Cost is declared for p >= q and all rounds: each takes one singular value decomposition. It reads values: there is
     no counting, tracing or compiling it.
 
     The penalty mu = p q / (4 |A|_1) stays as it is, so that the rounds lead to the minimum. The inexact method of [2]_

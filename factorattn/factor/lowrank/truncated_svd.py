@@ -19,8 +19,8 @@ INPUTS = "a: ... p q, rank = r"
 
 @Factorization(
     inputs=INPUTS,
-    time="p**2*q + p**3",
-    memory="p*q + p**2",
+    time="p*q**2 + q**3",
+    memory="p*q + q**2",
     exact="rank",
     lowrank=True,
     optimal=True,
@@ -51,7 +51,7 @@ def truncated_svd(a: Any, rank: int) -> SVD:
 
     Notes
     -----
-    Cost is declared for p <= q; else the two change places. Signs of singular vectors are those of the library.
+    Cost is declared for p >= q; else the two change places. Signs of singular vectors are those of the library.
 
     References
     ----------
