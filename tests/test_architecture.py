@@ -247,8 +247,10 @@ def reference(path):
     return not re.search(r"_(numba|cupy)\.py$", path.name)
 
 
-@in_folders("attention", "factor", "score", "distribution", "position", "pattern")
+@in_folders("attention", "compress", "factor", "model", "score", "distribution", "position", "pattern")
 def test_reference_code_takes_no_open_arguments(path):
+    if named(path) == "factor/door.py":
+        return  # the names of a contract
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.Lambda):
             open_ones = node.args.kwarg

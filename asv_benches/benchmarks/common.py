@@ -70,6 +70,7 @@ NAMES = (
 FACTORS = (
     "truncated_svd",
     "randomized_svd",
+    "adaptive_svd",
     "robust_pca",
     "nmf",
     "qr",

@@ -20,6 +20,7 @@ from factorattn.compress.adapted import Added, Scaled, put
 from factorattn.compress.host import on_host
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Diagonal, Product
+from factorattn.factor.lowrank.range_finder import adjoint
 from factorattn.scalars import generator, positive, real, whole
 
 __all__ = ["AdaLoRA", "adalora", "allotted", "importance", "orthogonality", "pruned", "sensitivity"]
@@ -79,7 +80,7 @@ def adalora(w: Any, rank: int, *, alpha: float | None = None, std: float = 0.02,
     `pruned` keeps the best of all layers; `allotted` is the budget at a step, and `orthogonality` what is added to the
     loss, times a small number.
 
-    PEFT divides by the number of triplets that are left, not by r.
+    r stays what it was at the start, however few triplets are left; so it does in the authors' code and PEFT.
 
     References
     ----------
@@ -151,13 +152,13 @@ def pruned(adapters: Mapping[str, AdaLoRA], scores: Mapping[str, Any], budget: i
         raise ValueError(f"budget must not be negative, got {budget}")
     hosted = {name: _hosted(name, scores[name], adapter.values) for name, adapter in adapters.items()}
     everything = np.concatenate([np.reshape(x, -1) for x in hosted.values()]) if hosted else np.zeros(0)
-    keep = np.zeros(everything.size)
-    keep[np.argsort(-everything, kind="stable")[:budget]] = 1
+    keep = np.zeros(everything.size, dtype=bool)
+    keep[np.argsort(-everything, kind="stable")[:budget]] = True
     out, first = {}, 0
     for name, adapter in adapters.items():
         shape = hosted[name].shape
         xp, last = array_api_compat.array_namespace(adapter.values), first + hosted[name].size
-        kept = put(np.reshape(keep[first:last], shape), like=adapter.values, xp=xp) > 0
+        kept = xp.asarray(np.reshape(keep[first:last], shape), device=adapter.device)
         out[name] = adapter.trained(values=xp.where(kept, adapter.values, xp.zeros_like(adapter.values)))
         first = last
     return out
@@ -166,9 +167,9 @@ def pruned(adapters: Mapping[str, AdaLoRA], scores: Mapping[str, Any], budget: i
 def orthogonality(adapter: AdaLoRA) -> Any:
     """R(P, Q) (...): the squared distances of P^H P and Q Q^H from the identity, in the Frobenius norm."""
     xp = array_api_compat.array_namespace(adapter.left)
-    adjoint = lambda x: xp.conj(x.mT) if xp.isdtype(x.dtype, "complex floating") else x.mT  # noqa: E731
     eye = xp.eye(adapter.values.shape[-1], dtype=adapter.left.dtype, device=adapter.device)
-    grams = (adjoint(adapter.left) @ adapter.left, adapter.right @ adjoint(adapter.right))
+    left, right = adapter.left, adapter.right
+    grams = (adjoint(left, xp=xp) @ left, right @ adjoint(right, xp=xp))
     return sum(xp.sum(xp.square(xp.abs(gram - eye)), axis=(-2, -1)) for gram in grams)
 
 

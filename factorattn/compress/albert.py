@@ -8,8 +8,7 @@ p words of width q; the r of the paper is called E, its q is called H. Rows of t
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.compress.weighted import length
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Product
 
 __all__ = ["albert"]
@@ -64,5 +63,5 @@ def albert(e: Any, rank: int) -> Product:
     xp, size, (e,) = admit(INPUTS, e=e, rank=rank)
     u, s, vt = xp.linalg.svd(e, full_matrices=False)  # (..., p, k), (..., k), (..., k, q)
     r = min(size["r"], s.shape[-1])
-    left_out = length(s[..., None, r:], xp=xp)
+    left_out = frobenius(s[..., None, r:], xp=xp)
     return Product((u[..., :, :r] * s[..., None, :r], vt[..., :r, :]), error_bound=left_out)

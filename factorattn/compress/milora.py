@@ -45,7 +45,7 @@ def milora(w: Any, rank: int, *, alpha: float | None = None) -> LoRA:
 
     Notes
     -----
-    The last triplets of weights whose rank is below min(p, q) - r have singular values zero: B and A are then zero to
+    The last triplets of weights whose rank is at most min(p, q) - r have singular values zero: B and A are then zero to
     rounding, no gradient reaches them, and they are not trained.
 
     Cost is declared for p >= q >= r.

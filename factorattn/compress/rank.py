@@ -77,7 +77,7 @@ def ranks_for_budget(
     if left < 0:
         least = limit - left
         raise ValueError(
-            f"budget must be at least {least} of {dense} parameters ({least / dense:.4g} of them), "
+            f"budget must be at least {least} of {dense} parameters ({least / max(dense, 1):.4g} of them), "
             f"for rank 1 in every layer; got {budget}"
         )
     _spend(layers, at, left)

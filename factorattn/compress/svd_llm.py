@@ -12,6 +12,7 @@ from factorattn.catalogue import Factorization
 from factorattn.compress.weighted import nearest_weighted
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import Product
+from factorattn.factor.lowrank.range_finder import adjoint
 
 __all__ = ["gram_root", "output_spectrum", "svd_llm"]
 
@@ -98,8 +99,7 @@ def gram_root(gram: Any) -> Any:
     unit = unit_scale(gram, xp=xp)
     values, v = xp.linalg.eigh(gram / unit)  # (..., q), (..., q, q)
     root = xp.sqrt(xp.where(values > 0, values, xp.zeros_like(values)))
-    adjoint = xp.conj(v.mT) if xp.isdtype(v.dtype, "complex floating") else v.mT
-    return xp.sqrt(unit) * root[..., :, None] * adjoint
+    return xp.sqrt(unit) * root[..., :, None] * adjoint(v, xp=xp)
 
 
 def _outputs(w: Any, x: Any, *, xp: Any) -> tuple[Any, Any, Any]:

@@ -8,9 +8,11 @@ never inverted: where it can be, F = (W S)_r S^-1.
 
 from typing import Any
 
+from factorattn.factor.door import frobenius
 from factorattn.factor.factored import Product
+from factorattn.factor.lowrank.range_finder import adjoint
 
-__all__ = ["length", "nearest_weighted"]
+__all__ = ["nearest_weighted"]
 
 
 def nearest_weighted(w: Any, ws: Any, rank: int, *, xp: Any) -> Product:
@@ -25,7 +27,7 @@ def nearest_weighted(w: Any, ws: Any, rank: int, *, xp: Any) -> Product:
     largest = s[..., :1] if s.shape[-1] else s
     kept = s > largest * eps * max(*ws.shape[-2:], 1)  # (..., k): some first ones
     u = xp.where(kept[..., None, :], u, xp.zeros_like(u))
-    a = _adjoint(u, xp=xp) @ w  # (..., k, q)
+    a = adjoint(u, xp=xp) @ w  # (..., k, q)
     rest = w - u @ a  # what the directions that count leave of w
     more, t, vt = xp.linalg.svd(rest, full_matrices=False)  # (..., p, l), (..., l), (..., l, q)
     b = xp.concat((u, more), axis=-1)
@@ -34,16 +36,4 @@ def nearest_weighted(w: Any, ws: Any, rank: int, *, xp: Any) -> Product:
     first = xp.argsort(xp.astype(~every, xp.int32), axis=-1, stable=True)[..., : min(rank, *w.shape[-2:])]  # (..., r)
     b = xp.take_along_axis(b, xp.broadcast_to(first[..., None, :], (*b.shape[:-1], first.shape[-1])), axis=-1)
     a = xp.take_along_axis(a, xp.broadcast_to(first[..., :, None], (*first.shape, a.shape[-1])), axis=-2)
-    return Product((b, a), error_bound=length(w - b @ a, xp=xp))
-
-
-def _adjoint(x: Any, *, xp: Any) -> Any:
-    return xp.conj(x.mT) if xp.isdtype(x.dtype, "complex floating") else x.mT
-
-
-def length(x: Any, *, xp: Any) -> Any:
-    """The Frobenius norm (...) of entries of any size."""
-    size = xp.abs(x)
-    largest = (xp.max if 0 not in x.shape else xp.sum)(size, axis=(-2, -1), keepdims=True)
-    unit = xp.where(largest > 0, largest, xp.ones_like(largest))
-    return unit[..., 0, 0] * xp.sqrt(xp.sum(xp.square(size / unit), axis=(-2, -1)))
+    return Product((b, a), error_bound=frobenius(w - b @ a, xp=xp))

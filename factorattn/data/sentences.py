@@ -36,8 +36,9 @@ class Sentences(NamedTuple):
         -------
         dict of (ndarray, ndarray)
             Numbers of the first and of the second sentences. "next": a sentence and the one after it; "near": and the
-            third one after it, of the same passage; "far": and the one at its place in a chapter halfway through the
-            novel from its own.
+            third one after it, of the same passage; "far": and the one at its place in a chapter nearly halfway round the
+            novel, whose first chapter follows on its last; none, if there are fewer than three chapters. No pair comes
+            twice, in either order.
         """
         number = np.arange(len(self.text))
         found = {}
@@ -45,8 +46,10 @@ class Sentences(NamedTuple):
             first = number[: len(number) - step]
             first = first[self.chapter[first] == self.chapter[first + step]]
             found[kind] = (first, first + step)
-        halfway = len(np.unique(self.chapter)) // 2 * PASSAGE
-        return found | {"far": (number, (number + halfway) % len(number))}
+        chapters = len(np.unique(self.chapter))
+        step = (chapters - 1) // 2 * PASSAGE  # less than half: half of an even number, and back, is the same pair
+        first = number if step else number[:0]
+        return found | {"far": (first, (first + step) % max(len(number), 1))}
 
 
 def load_sentences() -> Sentences:

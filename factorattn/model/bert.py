@@ -17,6 +17,7 @@ import array_api_compat
 from factorattn.attention import softmax_attention
 from factorattn.factor.factored import Factored, times
 from factorattn.model.activation import gelu
+from factorattn.scalars import whole
 
 __all__ = ["bert", "layers_of"]
 
@@ -60,8 +61,10 @@ def bert(
     Raises
     ------
     ValueError
-        If there are more tokens than positions, `heads` does not divide c, or shapes of `ids`, `mask` and `types`
-        disagree.
+        If there are more tokens than positions, `heads` is not a positive divisor of c, shapes of `ids`, `mask` and
+        `types` disagree, or a table has no row of a number.
+    TypeError
+        If `ids` or `types` are not integers, or `heads` is not one.
     KeyError
         If a parameter is not there; it is named.
 
@@ -78,7 +81,7 @@ def bert(
     xp = array_api_compat.array_namespace(gain, ids)
     dtype, compute = gain.dtype, xp.result_type(gain, xp.float32)
     parameters = {name: _astype(x, compute, xp=xp) for name, x in parameters.items()}
-    _check(parameters, ids, mask, types, heads, width=gain.shape[-1])
+    _check(parameters, ids, mask, types, heads, width=gain.shape[-1], xp=xp)
     b, n = ids.shape
     pairs = None if mask is None else mask[:, None, None, :]  # (b, 1, 1, n)
     x = _embed(parameters, ids, types, epsilon, xp=xp)  # (b n, c), the rows of all texts
@@ -92,7 +95,7 @@ def bert(
         x = _norm(x + _linear(o, layer, "attention.output.dense"), layer, "attention.output.LayerNorm", epsilon, xp=xp)
         y = gelu(_linear(x, layer, "intermediate.dense"), xp=xp)  # (b n, hidden units)
         x = _norm(x + _linear(y, layer, "output.dense"), layer, "output.LayerNorm", epsilon, xp=xp)
-    return xp.astype(xp.reshape(x, (b, n, -1)), dtype, copy=False)
+    return xp.astype(xp.reshape(x, (b, n, gain.shape[-1])), dtype, copy=False)
 
 
 def layers_of(names: Mapping[str, Any]) -> int:
@@ -131,7 +134,8 @@ def _norm(x, parameters, name, epsilon, *, xp):
 
 def _split(x, shape, *, xp):
     """Rows to heads: (b n, c) to (b, h, n, c / h)."""
-    return xp.permute_dims(xp.reshape(x, (*shape, -1)), (0, 2, 1, 3))
+    b, n, h = shape
+    return xp.permute_dims(xp.reshape(x, (b, n, h, x.shape[-1] // h)), (0, 2, 1, 3))
 
 
 def _join(x, *, xp):
@@ -151,8 +155,8 @@ def _astype(x, dtype, *, xp):
     return xp.astype(x, dtype, copy=False) if xp.isdtype(x.dtype, "real floating") else x
 
 
-def _check(parameters, ids, mask, types, heads, *, width):
-    """Shapes of what is not a parameter."""
+def _check(parameters, ids, mask, types, heads, *, width, xp):
+    """Shapes of what is not a parameter, and numbers of rows that tables do not have."""
     if ids.ndim != 2:
         raise ValueError(f"ids must have shape (b, n), got {tuple(ids.shape)}")
     for name, x in (("mask", mask), ("types", types)):
@@ -161,5 +165,20 @@ def _check(parameters, ids, mask, types, heads, *, width):
     positions = parameters["embeddings.position_embeddings.weight"].shape[-2]
     if ids.shape[1] > positions:
         raise ValueError(f"ids must have at most {positions} tokens a text, as many as positions, got {ids.shape[1]}")
-    if width % heads:
+    if whole(heads=heads) < 1 or width % heads:
         raise ValueError(f"heads must divide {width}, the size of a token, got {heads}")
+    for name, x, table in (("ids", ids, "word"), ("types", types, "token_type")):
+        if x is not None:
+            _hold(name, x, parameters[f"embeddings.{table}_embeddings.weight"].shape[-2], xp=xp)
+
+
+def _hold(name, x, rows, *, xp):
+    """Numbers must be those of rows: most libraries count negative ones from the end."""
+    if not xp.isdtype(x.dtype, "integral"):
+        raise TypeError(f"{name} must have an integer dtype, got {x.dtype}")
+    try:
+        least, most = (int(xp.min(x)), int(xp.max(x))) if 0 not in x.shape else (0, 0)
+    except TypeError:  # counted, or traced: it has no values
+        return
+    if least < 0 or most >= max(rows, 1):
+        raise ValueError(f"{name} must be from 0 to {rows - 1}, got {least if least < 0 else most}")

@@ -51,11 +51,14 @@ def read_sentence_encoder(folder: Any, *, dtype: Any = "float32") -> SentenceEnc
     modules = tuple(module["type"].rpartition(".")[2] for module in _json(folder / "modules.json"))
     _hold("modules.json", {"modules": MODULES}, {"modules": modules})
     pooling = _json(folder / "1_Pooling" / "config.json")
-    asked = {name: name == "pooling_mode_mean_tokens" for name in pooling if name.startswith("pooling_mode_")}
+    mean = "pooling_mode_mean_tokens"
+    asked = {name: name == mean for name in (mean, *pooling) if name.startswith("pooling_mode_")}
     _hold("1_Pooling/config.json", asked, pooling)
     parameters = _parameters(folder / "model.safetensors", np.dtype(dtype))
     _check(parameters, expected_shapes(config))
-    tokenizer = _tokenizer(folder, _json(folder / "sentence_bert_config.json")["max_seq_length"])
+    around = _json(folder / "sentence_bert_config.json")
+    _hold("sentence_bert_config.json", {"do_lower_case": False}, {"do_lower_case": False} | around)
+    tokenizer = _tokenizer(folder, around["max_seq_length"])
     if tokenizer.get_vocab_size() > config["vocab_size"]:
         known = config["vocab_size"]
         raise ValueError(f"tokenizer.json must have at most {known} tokens, got {tokenizer.get_vocab_size()}")

@@ -3,7 +3,7 @@
 s = sum_i x_i / n,   x = encoder(tokens),   e = s / |s|,   similarity of two sentences = e_1 . e_2
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,11 +78,15 @@ def encode(
     """
     if whole(batch=batch) < 1:
         raise ValueError(f"batch must be a positive integer, got {batch}")
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise TypeError(f"texts must be a sequence of strings, got {texts!r:.80}")
+    told = f"texts must be a sequence of strings, got {texts!r:.80}"
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise TypeError(told)
+    texts = list(texts)  # an iterator can be read but once
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(told)
     gain = encoder.parameters["embeddings.LayerNorm.weight"]
     xp, device = array_api_compat.array_namespace(gain), array_api_compat.device(gain)
-    tokens = [text.ids for text in encoder.tokenizer.encode_batch(list(texts))]
+    tokens = [text.ids for text in encoder.tokenizer.encode_batch(texts)]
     order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
     found = [xp.empty((0, gain.shape[-1]), dtype=gain.dtype, device=device)]
     for start in range(0, len(order), batch):

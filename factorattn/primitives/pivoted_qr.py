@@ -65,7 +65,12 @@ def pivoted_qr(a: Any, steps: int) -> tuple[Any, Any, Any, Any]:
 
 
 def _mirror(x, i, here, *, xp):
-    """The unit vector (..., p, 1) whose reflection takes x, zero above row i, to that row; zero if x is."""
+    """The unit vector (..., p, 1) whose reflection takes x, zero above row i, to that row; zero if x is.
+
+    Of a multiple of x it is the same; so x is divided by its largest entry, whose square would cost digits if tiny.
+    """
+    largest = xp.max(xp.abs(x), axis=-2, keepdims=True)  # (..., 1, 1)
+    x = x / xp.where(largest > 0, largest, 1.0)
     head, length = x[..., i : i + 1, :], xp.linalg.vector_norm(x, axis=-2, keepdims=True)  # (..., 1, 1)
     size = xp.abs(head)
     sign = xp.where(size > 0, head / xp.where(size > 0, size, 1.0), 1.0)

@@ -24,6 +24,8 @@ FACTOR_OPTIONS: dict[str, dict[str, Any]] = {  # what no default fits; arrays ar
     "axial_table": {"x": 4, "y": 3},
     "cp": {"iterations": 10},  # to go on only takes longer
     "nmf": {"iterations": 10},
+    "adaptive_svd": {"block": 2},  # a search that is no wider than small matrices
+    "randomized_svd": {"oversampling": 2},
     "asvd": {"x": INPUTS},
     "svd_llm": {"x": INPUTS},
 }

@@ -91,6 +91,13 @@ def test_ranks_go_where_they_matter(xp):
     np.testing.assert_array_equal(np.asarray(one.values), [1.0, 2.0, 3.0])
 
 
+def test_triplets_of_complex_weights_are_pruned(xp):
+    adapter = adalora(xp.asarray(draw(0, (5, 4))[0] * (1 + 2j)), 3)
+    adapter = adapter.trained(values=xp.asarray(np.array([1j, 2.0, 3.0 - 1j])))
+    kept = pruned({"a": adapter}, {"a": xp.asarray(np.array([1.0, 9.0, 8.0]))}, 2)["a"]
+    np.testing.assert_array_equal(np.asarray(kept.values), [0.0, 2.0, 3.0 - 1j])
+
+
 def test_vectors_are_drawn_as_they_say():
     adapter = adalora(np.zeros((200, 300)), 40, std=0.5, rng=0)
     for drawn in (adapter.left, adapter.right):

@@ -47,8 +47,9 @@ def test_what_one_trains_of_full_rank_the_other_freezes():
     assert np.max(np.abs(one.update.to_dense() - other.w)) <= ROUNDING("float64", 35) * np.linalg.norm(w)
 
 
-def test_weights_of_low_rank_leave_nothing_to_train():
+@pytest.mark.parametrize("rank", [1, 3, 4])  # the weights have rank 2 = 6 - 4
+def test_weights_of_low_rank_leave_nothing_to_train(rank):
     b, a = draw(0, (8, 2), (2, 6))
-    adapter = milora(b @ a, 3)
+    adapter = milora(b @ a, rank)
     size = np.linalg.norm(b @ a, 2)
     assert np.linalg.norm(adapter.update.to_dense()) <= ROUNDING("float64", 48) * size

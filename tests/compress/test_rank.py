@@ -214,5 +214,7 @@ def test_bad_input_is_refused():
     for wrong in (-0.1, 1.1):
         with pytest.raises(ValueError, match="error must be from 0 to 1"):
             ranks_for_error(spectra, shapes, wrong)
+    with pytest.raises(ValueError, match=r"budget must be at least 0 of 0 parameters.*got -1"):
+        ranks_for_budget({}, {}, -1)
     with pytest.raises(ValueError, match="p and q must not be negative"):
         break_even_rank(-1, 3)

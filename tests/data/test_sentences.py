@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factorattn.data import load_sentences
-from factorattn.data.sentences import N_SENTENCES, PASSAGE
+from factorattn.data.sentences import N_SENTENCES, PASSAGE, Sentences
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -39,18 +39,41 @@ def test_pairs_are_neighbours_those_of_a_passage_and_those_of_distant_chapters()
         np.testing.assert_array_equal(chapter[first], chapter[second])
     first, second = pairs["far"]
     assert np.min(np.abs(chapter[first] - chapter[second])) == 30
-    for first, second in pairs.values():
-        assert len(set(zip(first.tolist(), second.tolist(), strict=True))) == len(first)
 
 
-def test_pairs_of_a_part_are_within_it():
+def part_of(chosen):
+    """The sentences of some chapters."""
     text, chapter = load_sentences()
-    some = np.flatnonzero(chapter % 2 == 0)
-    part = type(load_sentences())(tuple(text[at] for at in some), chapter[some])
-    for first, second in part.pairs().values():
-        assert 0 <= first.min() <= max(first.max(), second.max()) < len(some)
+    some = np.flatnonzero(np.isin(chapter, chosen))
+    return Sentences(tuple(text[at] for at in some), chapter[some])
+
+
+@pytest.mark.parametrize("chapters", [range(1, 62), range(1, 62, 2), range(2, 62, 2), range(1, 5), range(1, 4)])
+def test_no_pair_comes_twice_in_either_order_nor_is_a_sentence_its_own(chapters):
+    part = part_of(chapters)
+    for kind, (first, second) in part.pairs().items():
+        assert 0 <= min(first.min(), second.min()) <= max(first.max(), second.max()) < len(part.text)
+        assert len({frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}) == len(first), kind
+        assert np.all(first != second)
     first, second = part.pairs()["far"]
-    assert np.min(np.abs(part.chapter[first] - part.chapter[second])) == 30
+    np.testing.assert_array_equal(first, np.arange(len(part.text)))
+    assert np.all(part.chapter[first] != part.chapter[second])
+
+
+def test_far_pairs_of_the_even_chapters_are_28_chapters_apart():
+    part = part_of(range(2, 62, 2))
+    first, second = part.pairs()["far"]
+    assert np.min(np.abs(part.chapter[first] - part.chapter[second])) == 28
+
+
+@pytest.mark.parametrize("chapters", [[], [5], [5, 9]])
+def test_too_few_chapters_are_not_far_from_each_other(chapters):
+    pairs = part_of(chapters).pairs()
+    assert {kind: len(first) for kind, (first, _) in pairs.items()} == {
+        "next": 6 * len(chapters),
+        "near": 4 * len(chapters),
+        "far": 0,
+    }
 
 
 def test_the_file_is_small():

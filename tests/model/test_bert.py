@@ -149,11 +149,38 @@ def test_nothing_that_was_given_is_changed():
         ({"ids": np.zeros((2, 3), int), "mask": np.ones((2, 4), bool)}, r"mask must have the shape of ids, \(2, 3\)"),
         ({"ids": np.zeros((2, 3), int), "types": np.zeros((3,), int)}, r"types must have the shape of ids, \(2, 3\)"),
         ({"ids": np.zeros((2, 3), int), "heads": 5}, "heads must divide 12, the size of a token, got 5"),
+        ({"ids": np.zeros((2, 3), int), "heads": 0}, "heads must divide 12, the size of a token, got 0"),
+        ({"ids": np.zeros((2, 3), int), "heads": -3}, "heads must divide 12, the size of a token, got -3"),
+        ({"ids": np.array([[0, -1]])}, "ids must be from 0 to 16, got -1"),
+        ({"ids": np.array([[0, 17]])}, "ids must be from 0 to 16, got 17"),
+        ({"ids": np.zeros((1, 2), int), "types": np.array([[0, -1]])}, "types must be from 0 to 1, got -1"),
+        ({"ids": np.zeros((1, 2), int), "types": np.array([[2, 0]])}, "types must be from 0 to 1, got 2"),
     ],
 )
 def test_bad_input_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         bert(draw(0), **{"heads": 3} | change)
+
+
+@pytest.mark.parametrize("change", [{"ids": np.zeros((2, 3))}, {"types": np.zeros((2, 3), bool)}])
+def test_numbers_of_rows_are_integers(change):
+    (name,) = change
+    with pytest.raises(TypeError, match=f"{name} must have an integer dtype, got "):
+        bert(draw(0), **{"ids": np.zeros((2, 3), int), "heads": 3} | change)
+    with pytest.raises(TypeError, match=r"heads must be an integer, got 1\.5"):
+        bert(draw(0), np.zeros((2, 3), int), heads=1.5)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
+def test_no_token_gives_no_vector(xp, shape):
+    parameters, ids = moved(xp, draw(0), np.zeros(shape, int))
+    assert bert(parameters, ids, heads=3, mask=ids == 0).shape == (*shape, 12)
+
+
+def test_it_can_be_counted():
+    counts = fa.counting()
+    parameters = {name: counts.empty(x.shape) for name, x in draw(0).items()}
+    assert bert(parameters, counts.empty((2, 4), dtype=counts.int64), heads=3).shape == (2, 4, 12)
 
 
 def test_a_parameter_that_is_not_there_is_named():

@@ -77,7 +77,11 @@ def test_the_attention_of_every_layer_can_be_another(small):
     assert calls == [((1, 3, 5, 4), (1, 1, 1, 5))] * 2
 
 
-@pytest.mark.parametrize("texts", ["one text", [b"bytes"], ["a", None]])
+def test_texts_that_can_be_read_but_once_are_encoded(small):
+    np.testing.assert_array_equal(encode(small, iter(TEXTS)), encode(small, TEXTS))
+
+
+@pytest.mark.parametrize("texts", ["one text", [b"bytes"], ["a", None], None, 3])
 def test_what_is_no_row_of_texts_is_refused(small, texts):
     with pytest.raises(TypeError, match="texts must be a sequence of strings, got "):
         encode(small, texts)

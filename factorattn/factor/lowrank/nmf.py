@@ -123,7 +123,7 @@ def nmf(
     Optimization 20(3), 2009, pages 1364-1377. arXiv:0708.4149
     """
     xp, size, (a,) = admit(INPUTS, a=a, rank=rank)
-    _nonnegative(xp=xp, a=a)
+    _nonnegative("a", a, xp=xp)
     update = choose(SOLVERS, solver=solver)
     if whole(iterations=iterations) < 0:
         raise ValueError(f"iterations must be at least 0, got {iterations!r}")
@@ -177,7 +177,8 @@ def _start(a, r, solver, init, scale, rng, *, xp):
         check(START, a=a, w=w, h=h, rank=r)
         for name, x in (("w", w), ("h", h)):
             finite(name, x, xp=xp)
-        _nonnegative(xp=xp, w=w, h=h)
+        _nonnegative("w", w, xp=xp)
+        _nonnegative("h", h, xp=xp)
         batch = (*a.shape[:-2],)
         w, h = (xp.broadcast_to(xp.astype(x, a.dtype), (*batch, *x.shape[-2:])) for x in (w, h))
         return w / scale, h
@@ -189,17 +190,16 @@ def _norm(a, *, xp):
     return xp.linalg.vector_norm(a, axis=(-2, -1))
 
 
-def _nonnegative(*, xp, **arrays):
-    """ValueError if a named array has negative entries, TypeError if it is complex. One without values has none."""
-    for name, x in arrays.items():
-        if xp.isdtype(x.dtype, "complex floating"):
-            raise TypeError(f"{name} must have a real floating dtype, got {x.dtype}; a sign is asked of its entries")
-        try:
-            fine = 0 in x.shape or bool(xp.min(x) >= 0)
-        except TypeError:
-            continue
-        if not fine:
-            raise ValueError(
-                f"{name} must have no negative entries, but its smallest is {float(xp.min(x))}; "
-                "take absolute values, shift it, or use truncated_svd"
-            )
+def _nonnegative(name, x, *, xp):
+    """ValueError if an array has negative entries, TypeError if it is complex. One without values has none."""
+    if xp.isdtype(x.dtype, "complex floating"):
+        raise TypeError(f"{name} must have a real floating dtype, got {x.dtype}; a sign is asked of its entries")
+    try:
+        fine = 0 in x.shape or bool(xp.min(x) >= 0)
+    except TypeError:
+        return
+    if not fine:
+        raise ValueError(
+            f"{name} must have no negative entries, but its smallest is {float(xp.min(x))}; "
+            "take absolute values, shift it, or use truncated_svd"
+        )

@@ -87,7 +87,7 @@ def tensor_train_matrix(
     t = xp.permute_dims(t, (*range(n), *pairs))  # (..., p_1, q_1, p_2, q_2, ...)
     lengths = tuple(p * q for p, q in zip(rows, columns, strict=True))
     cores, error = train_svd(xp.reshape(t, (*a.shape[:-2], math.prod(lengths))), lengths, ranks, None, xp=xp)
-    cores[-1] = cores[-1] * scale[..., None]
+    cores = [*cores[:-1], cores[-1] * scale[..., None]]
     split = [
         xp.reshape(core, (*core.shape[:-2], p, q, core.shape[-1]))
         for core, p, q in zip(cores, rows, columns, strict=True)
