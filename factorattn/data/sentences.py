@@ -36,9 +36,9 @@ class Sentences(NamedTuple):
         -------
         dict of (ndarray, ndarray)
             Numbers of the first and of the second sentences. "next": a sentence and the one after it; "near": and the
-            third one after it, of the same passage; "far": and the one at its place in a chapter nearly halfway round the
-            novel, whose first chapter follows on its last; none, if there are fewer than three chapters. No pair comes
-            twice, in either order.
+            third one after it, of the same passage; "far": and the one at its place in a chapter nearly halfway round
+            the novel, whose first chapter follows on its last; none, if there are fewer than three chapters. No pair
+            comes twice, in either order.
         """
         number = np.arange(len(self.text))
         found = {}

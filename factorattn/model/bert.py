@@ -17,7 +17,7 @@ import array_api_compat
 from factorattn.attention import softmax_attention
 from factorattn.factor.factored import Factored, times
 from factorattn.model.activation import gelu
-from factorattn.scalars import whole
+from factorattn.scalars import real, whole
 
 __all__ = ["bert", "layers_of"]
 
@@ -61,8 +61,8 @@ def bert(
     Raises
     ------
     ValueError
-        If there are more tokens than positions, `heads` is not a positive divisor of c, shapes of `ids`, `mask` and
-        `types` disagree, or a table has no row of a number.
+        If there are more tokens than positions, `heads` is not a positive divisor of c, `epsilon` is negative, shapes
+        of `ids`, `mask` and `types` disagree, or a table has no row of a number.
     TypeError
         If `ids` or `types` are not integers, or `heads` is not one.
     KeyError
@@ -81,6 +81,8 @@ def bert(
     xp = array_api_compat.array_namespace(gain, ids)
     dtype, compute = gain.dtype, xp.result_type(gain, xp.float32)
     parameters = {name: _astype(x, compute, xp=xp) for name, x in parameters.items()}
+    if real(epsilon=epsilon) < 0:
+        raise ValueError(f"epsilon must not be negative, got {epsilon}")
     _check(parameters, ids, mask, types, heads, width=gain.shape[-1], xp=xp)
     b, n = ids.shape
     pairs = None if mask is None else mask[:, None, None, :]  # (b, 1, 1, n)

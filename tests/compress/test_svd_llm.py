@@ -128,6 +128,14 @@ def test_a_sum_of_grams_stands_for_the_inputs(xp, p, q, n):
         assert abs(one**2 - other**2) <= squares
 
 
+def test_a_sum_of_complex_grams_stands_for_the_inputs():
+    w, x, v, y = draw(0, (6, 5), (9, 5), (6, 5), (9, 5))
+    w, x = w + 1j * v, x + 1j * y
+    root = gram_root(x.conj().T @ x)
+    assert np.max(np.abs(root.conj().T @ root - x.conj().T @ x)) <= ROUNDING("float64", 45) * np.linalg.norm(x) ** 2
+    assert np.max(np.abs(output_spectrum(w, root) - output_spectrum(w, x))) <= rounding(w, x) * np.linalg.cond(x)
+
+
 def test_a_gram_matrix_that_cholesky_refuses_has_a_root():
     (x,) = draw(0, (2, 5))
     gram = x.T @ x - 1e-12 * np.eye(5)

@@ -151,6 +151,8 @@ def test_nothing_that_was_given_is_changed():
         ({"ids": np.zeros((2, 3), int), "heads": 5}, "heads must divide 12, the size of a token, got 5"),
         ({"ids": np.zeros((2, 3), int), "heads": 0}, "heads must divide 12, the size of a token, got 0"),
         ({"ids": np.zeros((2, 3), int), "heads": -3}, "heads must divide 12, the size of a token, got -3"),
+        ({"ids": np.zeros((2, 3), int), "epsilon": -1.0}, r"epsilon must not be negative, got -1\.0"),
+        ({"ids": np.zeros((2, 3), int), "epsilon": float("nan")}, "epsilon must be finite"),
         ({"ids": np.array([[0, -1]])}, "ids must be from 0 to 16, got -1"),
         ({"ids": np.array([[0, 17]])}, "ids must be from 0 to 16, got 17"),
         ({"ids": np.zeros((1, 2), int), "types": np.array([[0, -1]])}, "types must be from 0 to 1, got -1"),

@@ -111,7 +111,11 @@ def test_what_is_not_done_here_is_refused(folder, file, told, message):
     ("file", "told", "message"),
     [
         ("1_Pooling/config.json", {"word_embedding_dimension": 6}, "pooling_mode_mean_tokens must be True, got None"),
-        ("sentence_bert_config.json", FILES["sentence_bert_config.json"] | {"do_lower_case": True}, "do_lower_case must"),
+        (
+            "sentence_bert_config.json",
+            FILES["sentence_bert_config.json"] | {"do_lower_case": True},
+            "do_lower_case must",
+        ),
     ],
 )
 def test_pooling_that_is_not_told_and_letters_made_small_are_refused(folder, file, told, message):

@@ -101,6 +101,8 @@ HARD = {
     "rank 2": draw(7, 2) @ draw(2, 6, seed=1),
     "Hilbert": 1 / (1.0 + np.indices((8, 8)).sum(axis=0)),
     "graded": draw(6, 6) * 10.0 ** (-5 * np.arange(6)),
+    "squares lose digits": draw(6, 6, dtype="float32") * np.float32([1.0] + [1e-22] * 5),
+    "squares vanish": draw(6, 6, dtype="float32") * np.float32([1.0] + [1e-30] * 5),
     "one batch member zero": np.stack([draw(4, 3), np.zeros((4, 3))]),
     "transposed": draw(5, 7).T,
 }
