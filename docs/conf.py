@@ -19,6 +19,7 @@ extensions = [
     "catalogue",
     "equivalences",
     "mathml",
+    "norms",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
