@@ -58,9 +58,13 @@ def finite(name: str, x: Any, *, xp: Any) -> None:
 def unit_scale(a: Any, *, xp: Any) -> Any:
     """A power of two (..., 1, 1) near the largest entry of each matrix, one for zero matrices.
 
-    Dividing by it is exact, save for entries that become too small to matter, and leaves entries below four.
+    Dividing by it is exact, save for entries that become too small to matter, and leaves entries (the real and
+    imaginary parts of complex ones) below four.
     """
-    sizes = xp.abs(a)
+    parts = (xp.real(a), xp.imag(a)) if xp.isdtype(a.dtype, "complex floating") else (a,)
+    sizes = xp.abs(parts[0])
+    for part in parts[1:]:  # the absolute value of a finite complex number may overflow, its parts do not
+        sizes = xp.maximum(sizes, xp.abs(part))
     if 0 in a.shape[-2:]:
         return xp.ones((*a.shape[:-2], 1, 1), dtype=sizes.dtype, device=a.device)
     largest = xp.max(sizes, axis=(-2, -1), keepdims=True)

@@ -98,11 +98,19 @@ def test_triplets_of_complex_weights_are_pruned(xp):
     np.testing.assert_array_equal(np.asarray(kept.values), [0.0, 2.0, 3.0 - 1j])
 
 
-def test_vectors_are_drawn_as_they_say():
-    adapter = adalora(np.zeros((200, 300)), 40, std=0.5, rng=0)
+@pytest.mark.parametrize(("options", "std"), [({"std": 0.5}, 0.5), ({}, 0.02)])
+def test_vectors_are_drawn_as_they_say(options, std):
+    adapter = adalora(np.zeros((200, 300)), 40, rng=0, **options)
     for drawn in (adapter.left, adapter.right):
         assert abs(np.mean(drawn)) <= CHANCE(drawn)
-        assert abs(np.mean(drawn**2) - 0.25) <= CHANCE(drawn**2)
+        assert abs(np.mean(drawn**2) - std**2) <= CHANCE(drawn**2)
+
+
+def test_averages_keep_by_default_what_the_authors_do():
+    w, g = draw(0, (2, 3), (2, 3))
+    told = sensitivity(w, g, sensitivity(w, w), beta_1=0.85, beta_2=0.85)
+    for got, want in zip(sensitivity(w, g, sensitivity(w, w)), told, strict=True):
+        np.testing.assert_array_equal(got, want)
 
 
 def test_the_budget_falls_as_a_cubic():

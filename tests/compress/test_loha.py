@@ -9,7 +9,7 @@ from oracles.compress import loha as oracle
 from factorattn.compress import loha
 from factorattn.compress.loha import Hadamard
 from factorattn.interpret.counting import counting
-from factorattn.testing import ROUNDING
+from factorattn.testing import CHANCE, ROUNDING
 
 
 @given(seed=seeds, p=sizes, q=sizes, r=sizes)
@@ -53,6 +53,15 @@ def test_any_matrix_of_rank_r_squared_columns_can_be_reached():
     for r, s in ((1, 3), (2, 2), (3, 2)):
         b_1, a_1, b_2, a_2 = draw(0, (20, r), (r, 20), (20, s), (s, 20))
         assert np.linalg.matrix_rank(Hadamard(b_1, a_1, b_2, a_2).to_dense()) == r * s
+
+
+def test_factors_are_drawn_as_they_say():
+    adapter = loha(np.zeros((300, 200)), 40, rng=0)
+    for drawn, inputs in ((adapter.b_1, 40), (adapter.a_1, 200), (adapter.b_2, 40)):
+        assert np.max(np.abs(drawn)) <= inputs**-0.5
+        assert abs(np.mean(drawn)) <= CHANCE(drawn)
+        assert abs(np.mean(drawn**2) - 1 / (3 * inputs)) <= CHANCE(drawn**2)
+    np.testing.assert_array_equal(adapter.a_2, np.zeros((40, 200)))
 
 
 def test_by_hand():

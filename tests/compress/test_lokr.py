@@ -8,6 +8,7 @@ from oracles.compress import lokr as oracle
 
 from factorattn.compress import lokr
 from factorattn.compress.lokr import near_square
+from factorattn.testing import CHANCE
 
 
 @given(seed=seeds, x=sizes, y=sizes, u=sizes, v=sizes, r=sizes)
@@ -28,6 +29,16 @@ def test_it_is_the_kronecker_product_of_numpy():
 @pytest.mark.parametrize(("n", "divisor"), [(768, 24), (384, 16), (1536, 32), (49, 7), (13, 1), (1, 1), (0, 1)])
 def test_sides_are_split_as_evenly_as_they_can_be(n, divisor):
     assert near_square(n) == divisor
+
+
+def test_factors_are_drawn_as_they_say():
+    adapter = lokr(np.zeros((1600, 900)), 20, rng=0)
+    for drawn, shape in ((adapter.c, (40, 30)), (adapter.b, (40, 20))):
+        assert drawn.shape == shape
+        assert np.max(np.abs(drawn)) <= shape[1] ** -0.5
+        assert abs(np.mean(drawn)) <= CHANCE(drawn)
+        assert abs(np.mean(drawn**2) - 1 / (3 * shape[1])) <= CHANCE(drawn**2)
+    np.testing.assert_array_equal(adapter.a, np.zeros((20, 30)))
 
 
 def test_the_parameters_of_a_square_of_768():

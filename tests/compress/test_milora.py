@@ -47,6 +47,19 @@ def test_what_one_trains_of_full_rank_the_other_freezes():
     assert np.max(np.abs(one.update.to_dense() - other.w)) <= ROUNDING("float64", 35) * np.linalg.norm(w)
 
 
+@pytest.mark.parametrize("alpha", [None, 0.5, 16.0])
+def test_factors_are_balanced_and_alpha_is_in_them(alpha):
+    (w,) = draw(0, (7, 5))
+    adapter = milora(w, 2, alpha=alpha)
+    scale = 1.0 if alpha is None else alpha / 2
+    assert adapter.scale == scale
+    s = np.linalg.svd(w, compute_uv=False)
+    for gram in (adapter.b.T @ adapter.b, adapter.a @ adapter.a.T):
+        assert np.max(np.abs(gram - np.diag(s[-2:] / scale))) <= ROUNDING("float64", 7) * s[0] / scale
+    assert np.linalg.norm(adapter.update.to_dense()) <= BOUND(np.linalg.norm(s[-2:]), length=35)
+    assert np.max(np.abs(adapter.merge() - w)) <= ROUNDING("float64", 7) * np.max(np.abs(w))
+
+
 @pytest.mark.parametrize("rank", [1, 3, 4])  # the weights have rank 2 = 6 - 4
 def test_weights_of_low_rank_leave_nothing_to_train(rank):
     b, a = draw(0, (8, 2), (2, 6))

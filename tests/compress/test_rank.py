@@ -147,6 +147,21 @@ def test_by_hand():
     assert ranks_for_error(spectra, shapes, 0.1, total=True) == {"flat": None, "steep": 1}
 
 
+def test_layers_of_small_weights_count_as_much_as_others_unless_it_is_asked_for():
+    spectra, shapes = {"large": [9.0, 3.0, 3.0], "small": [0.1, 0.1, 0.1]}, {"large": (9, 9), "small": (9, 9)}
+    assert ranks_for_budget(spectra, shapes, 72) == {"large": 1, "small": 3}
+    assert ranks_for_budget(spectra, shapes, 72, relative=True) == {"large": 1, "small": 3}
+    assert ranks_for_budget(spectra, shapes, 72, relative=False) == {"large": 3, "small": 1}
+
+
+@pytest.mark.peers
+def test_spectra_that_have_a_gradient():
+    torch = pytest.importorskip("torch", reason="extra: peers")
+    spectra, shapes = model(0, [(7, 5), (6, 6)])
+    own = {n: torch.tensor(s.copy(), requires_grad=True) for n, s in spectra.items()}
+    assert ranks_for_budget(own, shapes, 50) == ranks_for_budget(spectra, shapes, 50)
+
+
 def test_a_layer_that_no_rank_makes_smaller_stays_dense():
     spectra, shapes = {"vector": [2.0], "matrix": [3.0, 2.0, 1.0, 0.5]}, {"vector": (1, 9), "matrix": (4, 9)}
     assert ranks_for_budget(spectra, shapes, 22) == {"vector": None, "matrix": 1}

@@ -169,6 +169,14 @@ def test_a_batch_and_complex_numbers():
         assert np.max(np.abs(f.to_dense()[i] - alone)) <= ROUNDING("float64", 30) * np.linalg.norm(w[i])
 
 
+def test_inputs_far_smaller_than_others_count_as_long_as_they_are_no_rounding():
+    (w,) = draw(0, (4, 3))
+    x = np.diag([1.0, 1e-11, 1e-12])
+    s = output_spectrum(w, x)
+    for r in (1, 2, 3):
+        assert abs(outputs_change(w, svd_llm(w, x, r), x) - np.linalg.norm(s[r:])) <= rounding(w, x)
+
+
 def test_outputs_of_hilbert_weights_and_of_inputs_that_hardly_differ():
     w = scipy.linalg.hilbert(8)
     x = np.ones((20, 8)) + 1e-7 * draw(0, (20, 8))[0]

@@ -223,6 +223,8 @@ def test_digits_are_reversed(radices):
             ValueError,
             "^radices must multiply to 8 for rows and 8 for columns, got 4 and 4; give a pair",
         ),
+        ({"radices": 2}, TypeError, "^radices must be a tuple with the radix of each digit, got 2$"),
+        ({"radices": "222"}, TypeError, "^radices must be a tuple with the radix of each digit, got '222'$"),
         ({"radices": ()}, ValueError, "^radices must multiply to 8 for rows and 8 for columns, got 1 and 1"),
         ({"radices": (-2, -4)}, ValueError, "^radices must multiply to 8 for rows"),
         ({"radices": ((2, 2, 2),)}, ValueError, r"^radices must be integers or pairs of integers, got \(2, 2, 2\)$"),

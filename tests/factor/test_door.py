@@ -80,6 +80,15 @@ def test_the_scale_is_a_power_of_two_that_no_square_overflows(xp, dtype):
         assert np.max(a / to_numpy(scale)) < 4
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_the_scale_of_complex_entries_is_finite_where_their_absolute_values_overflow(xp, dtype):
+    largest = np.finfo(dtype).max
+    a = np.full((2, 2), complex(largest, -largest), dtype=dtype)
+    unit = to_numpy(xp.asarray(a) / unit_scale(xp.asarray(a), xp=xp))
+    assert np.all((unit.real >= 1) & (unit.real < 4))
+    assert np.array_equal(unit.imag, -unit.real)
+
+
 def test_the_norm_neither_overflows_nor_vanishes(xp):
     a = np.random.default_rng(0).standard_normal((2, 4, 3))
     want = np.linalg.norm(a, axis=(-2, -1))

@@ -100,6 +100,20 @@ def test_a_product_with_a_vector_costs_what_it_says(kind):
     assert xp.tally.flops == f.flops
 
 
+def test_a_factor_without_a_batch_costs_a_product_for_each_member_of_those_after_it():
+    xp = counting()
+    one, many = xp.empty((4, 2)), xp.empty((3, 2, 5))
+    for f, flops in (
+        (Product((one, many)), 3 * (2 * 4 * 2 + 2 * 2 * 5)),
+        (Product((xp.empty((3, 4, 2)), xp.empty((2, 5)))), 3 * 2 * 4 * 2 + 2 * 2 * 5),
+        (Product((Diagonal(xp.empty((4,))), one, many)), 3 * (4 + 2 * 4 * 2 + 2 * 2 * 5)),
+        (Sum((Product((one, many)), xp.empty((4, 5)))), 3 * (2 * 4 * 2 + 2 * 2 * 5) + 2 * 4 * 5 + 3 * 4),
+    ):
+        xp.tally.start()
+        f.matvec(xp.empty((5,)))
+        assert xp.tally.flops == f.flops == flops
+
+
 @pytest.mark.parametrize(("p", "q"), [(40, 30), (30, 40)])
 def test_writing_out_costs_one_product_of_the_thin_factors(p, q):
     xp, r = counting(), 4

@@ -11,7 +11,7 @@ from oracles import draw, lists, seeds, sizes
 from oracles.factor import interpolative as oracle
 
 from factorattn import NeedsValues
-from factorattn.factor.selection import interpolative
+from factorattn.factor.selection import interpolative, rrqr
 from factorattn.interpret.counting import counting
 from factorattn.testing import BOUND, ROUNDING
 from factorattn.testing.case import to_numpy
@@ -108,6 +108,17 @@ def test_a_matrix_of_low_rank_is_returned_whole(xp, rank, strong):
     for asked in (rank, rank + 1, 8):
         got = to_numpy(interpolative(xp.asarray(a), asked, strong=strong).to_dense())
         assert np.max(np.abs(got - a)) <= ROUNDING("float64", a.size) * np.max(np.abs(a))
+
+
+def test_pivots_far_above_rounding_take_part_in_a_wide_matrix_of_single_precision():
+    """Sums of 2000 terms are off by the root of 2000 roundings, not by 2000: the error is that of the triangle."""
+    a = spectrum(100, 2000, np.geomspace(1, 1e-4, 100)).astype("float32")
+    for rank in (60, 100):
+        got = interpolative(a, rank)
+        error = np.linalg.norm(a - np.asarray(got.to_dense(), "float64"))
+        allowed = ROUNDING("float32", 2000) * np.linalg.norm(a)
+        assert error <= BOUND(float(rrqr(a, rank).error_bound), "float32", a.size) + allowed
+        assert error <= BOUND(float(got.error_bound), "float32", a.size) + allowed
 
 
 def test_a_column_that_adds_rounding_alone_has_no_weight():

@@ -259,6 +259,11 @@ def test_rounding_is_no_matter_of_scale(factor):
     ("a", "options", "message"),
     [
         (np.ones(3), {"rank": 1}, r"two or more axes, each a mode, got shape \(3,\); reshape it into modes"),
+        (
+            np.ones((2, 3, 4)),
+            {"rank": np.asarray([2, 2])},
+            r"rank must be a positive integer or a tuple of 2, got array\(\[2, 2\]\)",
+        ),
         (np.ones((2, 3)), {"rank": 0}, "rank must be a positive integer or a tuple of 1, got 0"),
         (np.ones((2, 3)), {"rank": True}, "got True"),
         (np.ones((2, 3, 4)), {"rank": (1,)}, r"a tuple of 2, got \(1,\)"),

@@ -62,6 +62,17 @@ def test_vectors_are_of_the_library_of_the_parameters(small, library):
     assert np.max(np.abs(np.asarray(got) - encode(small, TEXTS))) <= ROUNDING("float64", 64 * 12)
 
 
+def test_texts_of_one_length_are_encoded_together(small):
+    seen = []
+
+    def attend(q, k, v, *, mask):
+        seen.append(bool(np.all(mask)))
+        return v
+
+    encode(small, ["a", "a a a", "a a", "a a a", "a", "a a"], batch=2, attend=attend)
+    assert seen == [True] * 3 * 2  # no token is padding, in three batches and two layers
+
+
 def test_no_text_gives_no_vector(small):
     assert encode(small, []).shape == (0, 12)
 

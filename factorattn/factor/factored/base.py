@@ -79,7 +79,10 @@ class Factored(ABC):
         return self.matmat(xp.eye(self.shape[-1], dtype=self.dtype, device=self.device))
 
     def rows(self, index: Any) -> Any:
-        """Rows of the matrix by their numbers, as of an embedding: index (n,) gives (..., n, q)."""
+        """Rows of the matrix by their numbers, as of an embedding: index (n,) gives (..., n, q).
+
+        Numbers are 0 ... p - 1, which is not checked; what others give depends on the kind and the library.
+        """
         xp = self.__array_namespace__()
         eye = xp.eye(self.shape[-2], dtype=self.dtype, device=self.device)
         return self.mT.matmat(xp.take(eye, index, axis=0).mT).mT

@@ -3,6 +3,7 @@
 F = F_1 F_2 ... F_k        F = F_1 + F_2 + ... + F_k        F = G G^H
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,13 @@ class Chain(Factored):
 
     @property
     def flops(self) -> int:
-        """Operations of one product with a vector."""
-        return sum(flops_of(f) for f in self.chain)
+        """Operations of one product with a vector; a factor counts once for each member that those after it have."""
+        batch, count = (), 0
+        for f in reversed(self.chain):
+            own = tuple(f.shape)[:-2]
+            batch = np.broadcast_shapes(batch, own)
+            count += flops_of(f) * math.prod(batch) // max(math.prod(own), 1)
+        return count
 
     def matmat(self, x: Any) -> Any:
         """F x, from the right: (..., q, c) to (..., p, c)."""

@@ -69,7 +69,7 @@ def _growth(r, k, *, xp):
 def _pivots(r, k, *, xp):
     """The sizes (..., k) of the first diagonal entries, 1 for those that are rounding; and which are not."""
     size = xp.abs(diagonal_of(r[..., :k, :k], xp=xp))
-    floor = rounding(r.dtype, max(r.shape[-2:]), xp=xp) * xp.max(size, axis=-1, keepdims=True) if k else 0.0
+    floor = rounding(r.dtype, 1, xp=xp) * max(r.shape[-2:]) ** 0.5 * xp.max(size, axis=-1, keepdims=True) if k else 0.0
     kept = size > floor
     return xp.where(kept, size, 1.0), kept
 

@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import BlockDiagonal
-from factorattn.factor.structured.sizes import divides, near_square, norm
+from factorattn.factor.structured.sizes import divides, near_square
 
 __all__ = ["block_diagonal"]
 
@@ -58,5 +58,5 @@ def block_diagonal(a: Any, *, blocks: int | None = None) -> BlockDiagonal:
     apart = xp.moveaxis(xp.reshape(a, (*a.shape[:-2], b, p // b, b, q // b)), -2, -3)  # (..., b, b, x, y)
     kept = xp.stack([apart[..., i, i, :, :] for i in range(b)], axis=-3)
     others = xp.eye(b, dtype=kept.dtype, device=a.device)[:, :, None, None]
-    left_out = norm(xp.reshape(apart - apart * others, a.shape), xp=xp)
+    left_out = frobenius(xp.reshape(apart - apart * others, a.shape), xp=xp)
     return BlockDiagonal(kept, error_bound=left_out)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Butterfly, Stage
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
-from factorattn.factor.structured.sizes import norm, prime_factors
+from factorattn.factor.structured.sizes import prime_factors
 from factorattn.scalars import whole
 
 __all__ = ["butterfly", "digit_reversal"]
@@ -51,7 +51,7 @@ def butterfly(a: Any, *, radices: tuple[Any, ...] | None = None, permutation: st
     ValueError
         If `radices` do not multiply to the sides, `permutation` is unknown, or `a` holds NaN or infinity.
     TypeError
-        If `a` is not a floating array.
+        If `a` is not a floating array, or `radices` are no tuple of integers or pairs of them.
 
     Notes
     -----
@@ -105,7 +105,7 @@ def _split(rest, rows, columns, *, xp):
         errors.append(xp.reshape(s[..., 1:], (*batch, 1, math.prod(s.shape[start:-1]) * (s.shape[-1] - 1))))
     stages.append(Stage(rest[..., None, :, :, :]))
     none = xp.zeros((*batch, 1, 1), dtype=xp.abs(rest[..., :0, :0]).dtype, device=rest.device)
-    return stages[::-1], norm(xp.concat([none, *errors], axis=-1), xp=xp)
+    return stages[::-1], frobenius(xp.concat([none, *errors], axis=-1), xp=xp)
 
 
 def _radices(radices, p, q):
@@ -114,6 +114,8 @@ def _radices(radices, p, q):
         primes = [prime_factors(n) for n in (p, q)] if p * q else [[p], [q]]
         digits = max(1, *map(len, primes))
         return tuple(tuple([1] * (digits - len(side)) + side) for side in primes)
+    if not isinstance(radices, tuple | list):
+        raise TypeError(f"radices must be a tuple with the radix of each digit, got {radices!r}")
     pairs: list[tuple[int, ...]] = []
     for radix in radices:
         rows_columns = tuple(radix) if isinstance(radix, tuple | list) else (radix, radix)

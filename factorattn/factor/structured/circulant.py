@@ -9,9 +9,8 @@ The eigenvalues are the diagonal of F A F^-1: what is left out is what the Fouri
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Circulant
-from factorattn.factor.structured.sizes import norm
 
 __all__ = ["circulant"]
 
@@ -67,4 +66,4 @@ def circulant(a: Any) -> Circulant:
     wrapped = xp.reshape(xp.take(flat, xp.reshape(places, (-1,)), axis=-1), a.shape)
     column = xp.sum(wrapped, axis=-1) / max(p, 1)
     out = Circulant(column)
-    return Circulant(column, error_bound=norm(a - out.to_dense(), xp=xp))
+    return Circulant(column, error_bound=frobenius(a - out.to_dense(), xp=xp))

@@ -9,10 +9,10 @@ Rearranged like this, a Kronecker product is a matrix of rank one; so the trunca
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Kronecker, Sum
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
-from factorattn.factor.structured.sizes import divides, near_square, norm
+from factorattn.factor.structured.sizes import divides, near_square
 
 __all__ = ["kronecker"]
 
@@ -77,7 +77,7 @@ def kronecker(a: Any, rank: int, *, shape: tuple[int, int] | None = None) -> Sum
     terms = [Kronecker((lefts[..., t, :, :], rights[..., t, :, :])) for t in range(kept)]
     if not terms:  # an empty matrix
         terms = [Kronecker(tuple(xp.zeros((*batch, *n), dtype=a.dtype, device=a.device) for n in ((x, y), (u, v))))]
-    return Sum(tuple(terms), error_bound=norm(s[..., None, kept:], xp=xp))
+    return Sum(tuple(terms), error_bound=frobenius(s[..., None, kept:], xp=xp))
 
 
 def _shape(shape, p, q):

@@ -10,17 +10,19 @@ truncated SVD of each block of A gives the nearest M.
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Monarch
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
-from factorattn.factor.structured.sizes import divides, near_square, norm
+from factorattn.factor.structured.sizes import divides, near_square
 
 __all__ = ["monarch"]
 
 INPUTS = "a: ... p q, rank = r"
 
 
-@Factorization(inputs=INPUTS, time="p**(5/4)*q**(5/4)", memory="p*q", exact="form", optimal=True, paper="dao2022monarch")
+@Factorization(
+    inputs=INPUTS, time="p**(5/4)*q**(5/4)", memory="p*q", exact="form", optimal=True, paper="dao2022monarch"
+)
 def monarch(a: Any, rank: int = 1, *, blocks: tuple[int, int] | None = None) -> Monarch:
     """Factor a matrix into two block-diagonal ones with a permutation between them.
 
@@ -72,7 +74,7 @@ def monarch(a: Any, rank: int = 1, *, blocks: tuple[int, int] | None = None) -> 
     left = xp.reshape(xp.moveaxis(left, -3, -2), (*batch, l, x, k * r))
     right = xp.reshape(xp.permute_dims(vt[..., :r, :], axes), (*batch, k, r * l, y))
     left_out = xp.reshape(s[..., r:], (*batch, l * k, s.shape[-1] - r))
-    return Monarch(left, right, error_bound=norm(left_out, xp=xp))
+    return Monarch(left, right, error_bound=frobenius(left_out, xp=xp))
 
 
 def _blocks(blocks, p, q):

@@ -1,12 +1,11 @@
-"""What structured factorizations share: how sizes divide, and norms that do not overflow."""
+"""How sizes divide: what structured factorizations share."""
 
 import math
 from typing import Any
 
-from factorattn.factor.door import unit_scale
 from factorattn.scalars import whole
 
-__all__ = ["divides", "near_square", "norm", "prime_factors"]
+__all__ = ["divides", "near_square", "prime_factors"]
 
 
 def near_square(n: int) -> int:
@@ -38,9 +37,3 @@ def divides(length: int, what: str, **argument: Any) -> int:
             f"{name} must divide the {length} {what}, got {part}; {' and '.join(map(str, near))} do, and are nearest"
         )
     return part
-
-
-def norm(x: Any, *, xp: Any) -> Any:
-    """The Frobenius norm of x (..., p, q), for entries whose squares may overflow or vanish: (...)."""
-    scale = unit_scale(x, xp=xp)
-    return xp.linalg.vector_norm(x / scale, axis=(-2, -1)) * scale[..., 0, 0]

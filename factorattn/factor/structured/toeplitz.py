@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from factorattn.catalogue import Factorization
-from factorattn.factor.door import admit
+from factorattn.factor.door import admit, frobenius
 from factorattn.factor.factored import Toeplitz
-from factorattn.factor.structured.sizes import norm
 
 __all__ = ["toeplitz"]
 
@@ -54,13 +53,13 @@ def toeplitz(a: Any) -> Toeplitz:
     p, q = size["p"], size["q"]
     if p * q == 0:
         empty = [xp.zeros((*a.shape[:-2], n), dtype=a.dtype, device=a.device) for n in (p, q)]
-        return Toeplitz(*empty, error_bound=norm(a, xp=xp))
+        return Toeplitz(*empty, error_bound=frobenius(a, xp=xp))
     sums = _diagonal_sums(a, xp=xp) if p <= q else xp.flip(_diagonal_sums(a.mT, xp=xp), axis=-1)
     lags = np.arange(1 - q, p)
     lengths = np.minimum(p, q + lags) - np.maximum(0, lags)  # of the diagonals, from the upper right corner
     means = sums / xp.asarray(lengths, dtype=a.dtype, device=a.device)
     out = Toeplitz(means[..., q - 1 :], xp.flip(means[..., :q], axis=-1))
-    return Toeplitz(out.column, out.row, error_bound=norm(a - out.to_dense(), xp=xp))
+    return Toeplitz(out.column, out.row, error_bound=frobenius(a - out.to_dense(), xp=xp))
 
 
 def _diagonal_sums(a, *, xp):

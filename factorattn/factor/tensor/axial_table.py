@@ -31,7 +31,7 @@ def axial_table(e: Any, *, x: int, y: int, combine: str = "concat", split: int |
         Rows and columns of the grid, n = x y. Position p is in row p // y and column p mod y.
     combine : {"concat", "sum"}
         As in `factorattn.position.axial`.
-    split : int, optional
+    split : int or "best", optional
         For "concat", how many of the d columns know the row: f, while the other d - f know the column. Half of them by
         default, as in the paper; "best" looks at the values and takes the f of least error (over a whole batch).
 
@@ -69,7 +69,7 @@ def axial_table(e: Any, *, x: int, y: int, combine: str = "concat", split: int |
     nearest = choose(COMBINE, combine=combine)
     if combine != "concat" and split is not None:
         raise ValueError(f"split is for combine='concat', got combine={combine!r}")
-    scale = unit_scale(e, xp=xp) if 0 not in e.shape else xp.ones((1, 1), dtype=xp.abs(e).dtype, device=e.device)
+    scale = unit_scale(e, xp=xp)  # (..., 1, 1)
     grid = xp.reshape(e / scale, (*e.shape[:-2], x, y, d))
     e_1, e_2, left = nearest(grid, split, xp=xp)
     left = xp.reshape(left, (*e.shape[:-2], n * d))

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from factorattn.factor.door import admit, unit_scale
@@ -59,7 +60,7 @@ def ranks_of(rank: Any, count: int) -> tuple[float, ...]:
     if rank is None:
         return (math.inf,) * count
     given = tuple(rank) if isinstance(rank, Sequence) and not isinstance(rank, str) else (rank,) * count
-    proper = len(given) == count and all(hasattr(r, "__index__") and not isinstance(r, bool) for r in given)
+    proper = len(given) == count and all(isinstance(r, Integral) and not isinstance(r, bool) for r in given)
     if not proper or any(operator.index(r) < 1 for r in given):
         raise ValueError(f"rank must be a positive integer or a tuple of {count}, got {rank!r}")
     return tuple(operator.index(r) for r in given)

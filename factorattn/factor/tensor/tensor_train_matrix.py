@@ -81,7 +81,7 @@ def tensor_train_matrix(
     rows, columns = _modes(size["p"], size["q"], row_modes, column_modes)
     d, n = len(rows), a.ndim - 2
     ranks = ranks_of(rank, d - 1)
-    scale = unit_scale(a, xp=xp) if 0 not in a.shape else xp.ones((1, 1), dtype=xp.abs(a).dtype, device=a.device)
+    scale = unit_scale(a, xp=xp)  # (..., 1, 1)
     t = xp.reshape(a / scale, (*a.shape[:-2], *rows, *columns))
     pairs = [axis for k in range(d) for axis in (n + k, n + d + k)]
     t = xp.permute_dims(t, (*range(n), *pairs))  # (..., p_1, q_1, p_2, q_2, ...)
