@@ -8,7 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Adapter", "Distribution", "Factorization", "Mechanism", "Position", "Record", "Score", "family", "find", "mechanism", "refuse"]
+__all__ = [
+    "Adapter",
+    "Distribution",
+    "Factorization",
+    "Mechanism",
+    "Position",
+    "Record",
+    "Score",
+    "family",
+    "find",
+    "mechanism",
+    "refuse",
+]
 
 F = TypeVar("F", bound=Callable)
 CAUSAL = ("never", "option", "values", "always")

@@ -94,9 +94,8 @@ def _notes(report: "Report") -> list[tuple[str, str]]:
         size += f" before, {number(report.bytes_after / MIB)} MiB after"
         lines.append(("file", f"{report.before:,} parameters before, {report.after:,} after; {size}"))
     if copied:
-        lines.append(
-            ("", f"{_many(copied, 'tensor', 'tensors')} of {report.tensors:,} not matched, and left as before")
-        )
+        many = _many(copied, "tensor", "tensors")
+        lines.append(("", f"{many} of {report.tensors:,} left as before: no matrices of floats, or not matched"))
     dense = [row for row in report.rows if row.rank is None]
     for by_budget, why in ((False, "where factors would hold as many numbers or more"), (True, "by the budget")):
         told = [row for row in dense if (row.wanted is None) == by_budget]

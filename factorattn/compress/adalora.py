@@ -18,9 +18,9 @@ import numpy as np
 from factorattn.catalogue import Adapter
 from factorattn.compress.adapted import Added, Scaled, put
 from factorattn.compress.host import on_host
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Diagonal, Product
-from factorattn.factor.lowrank.range_finder import adjoint
 from factorattn.scalars import generator, positive, real, whole
 
 __all__ = ["AdaLoRA", "adalora", "allotted", "importance", "orthogonality", "pruned", "sensitivity"]

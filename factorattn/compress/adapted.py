@@ -50,7 +50,7 @@ class Scaled(Factored):
         """The multiple, written out."""
         return self.scale * dense(self.factor)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         return self.scale * self.factor.rows(index)
 
@@ -161,7 +161,7 @@ class Added(Adapted):
         """W again, from a merged array (..., p, q): D is subtracted."""
         return self._full(merged) - dense(self.update)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         return self._sum.rows(index)
 

@@ -74,7 +74,7 @@ class DoRA(Adapted):
         xp, v = self.__array_namespace__(), self._v
         return v * xp.expand_dims(self._gain(lengths_of(v, self.of, xp=xp)), axis=AXES[self.of])
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         return self.product.rows(index)
 

@@ -56,7 +56,7 @@ class Hadamard(Factored):
         """The product, written out."""
         return (self.b_1 @ self.a_1) * (self.b_2 @ self.a_2)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         xp = self.__array_namespace__()
         b_1, b_2 = (xp.take(b, index, axis=-2) for b in (self.b_1, self.b_2))

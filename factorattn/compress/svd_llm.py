@@ -10,9 +10,9 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.compress.weighted import nearest_weighted
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import Product
-from factorattn.factor.lowrank.range_finder import adjoint
 
 __all__ = ["gram_root", "output_spectrum", "svd_llm"]
 

@@ -39,7 +39,7 @@ class VeRA(Added):
         """diag(b) B diag(d) A, of rank at most r."""
         return Product((Diagonal(self.b), self.shared_b, Diagonal(self.d), self.shared_a))
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         xp = self.__array_namespace__()
         w, b, shared = (xp.take(x, index, axis=0) for x in (self.w, self.b, self.shared_b))

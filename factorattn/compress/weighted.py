@@ -8,9 +8,9 @@ never inverted: where it can be, F = (W S)_r S^-1.
 
 from typing import Any
 
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import frobenius
 from factorattn.factor.factored import Product
-from factorattn.factor.lowrank.range_finder import adjoint
 
 __all__ = ["nearest_weighted"]
 

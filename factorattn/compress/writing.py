@@ -86,6 +86,8 @@ def whole_checkpoint(target: str) -> Iterator[Destination]:
         At once, if the target cannot be written; later, if there is no room for it.
     """
     path = Path(target)
+    if path.name in ("", ".."):
+        raise TargetError(f"{target!r} is no name of a file or of a new folder")
     folder = target.endswith(("/", os.sep)) or path.is_dir()
     write = _kind(target, path, folder)
     place = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -94,6 +96,8 @@ def whole_checkpoint(target: str) -> Iterator[Destination]:
             if path.exists() and not os.access(path, os.W_OK):
                 raise PermissionError("it may not be written")
             place.mkdir() if folder else place.open("wb").close()
+            if path.exists():
+                place.chmod(path.stat().st_mode & 0o7777)  # who may read it does not change
             with tempfile.TemporaryFile(dir=path.parent) as spool:
                 destination = Destination(place, Spool(spool), write)
                 yield destination

@@ -12,6 +12,7 @@ Nystromformer. Every Z_t tends to the pseudo-inverse of A, of whatever rank and 
 import math
 from typing import Any, NamedTuple
 
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.scalars import positive, whole
 
@@ -129,9 +130,8 @@ def _start(a, *, xp):
         return a.mT
     columns = xp.max(xp.sum(xp.abs(a), axis=-2, keepdims=True), axis=-1, keepdims=True)  # (..., 1, 1)
     rows = xp.max(xp.sum(xp.abs(a), axis=-1, keepdims=True), axis=-2, keepdims=True)  # (..., 1, 1)
-    size = columns * rows
-    adjoint = xp.conj(a.mT) if xp.isdtype(a.dtype, "complex floating") else a.mT
-    return adjoint / xp.where(size == 0, 1.0, size)
+    columns, rows = (xp.where(size == 0, 1.0, size) for size in (columns, rows))
+    return adjoint(a, xp=xp) / columns / rows  # the product of the two may overflow, or vanish
 
 
 def _steps(order, tolerance, iterations, entries, eps):

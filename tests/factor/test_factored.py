@@ -187,6 +187,27 @@ def test_what_is_known_of_the_error_goes_with_transposes_and_casts():
     assert f.mT.error_bound == f.astype(np.float32).error_bound == f.two_factors().error_bound == 0.5
 
 
+def test_nothing_is_known_of_the_error_of_what_was_changed():
+    f = SVD(np.ones((4, 2)), np.ones(2), np.ones((2, 3)), error_bound=0.5)
+    assert f.map(lambda x: 2 * x).error_bound is None
+
+
+def test_the_transpose_of_a_singular_value_decomposition_is_one(xp):
+    f, matrix = made(xp)["svd"]
+    assert isinstance(f.mT, SVD)
+    close(f.mT.to_dense(), matrix.T)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_that_is_no_row_is_refused(xp, kind):
+    f, matrix = made(xp)[kind]
+    p = matrix.shape[-2]
+    for bad in (-1, p, -p):
+        with pytest.raises(IndexError, match=rf"row numbers must be 0 \.\. {p - 1}, got {bad}"):
+            f.rows(xp.asarray(np.asarray([0, bad, 1])))
+    assert f.rows(xp.asarray(np.zeros(0, dtype=np.int64))).shape == (*matrix.shape[:-2], 0, matrix.shape[-1])
+
+
 def test_an_array_is_its_own_matrix():
     a = np.ones((2, 3))
     assert dense(a) is a

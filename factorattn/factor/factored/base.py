@@ -81,8 +81,16 @@ class Factored(ABC):
     def rows(self, index: Any) -> Any:
         """Rows of the matrix by their numbers, as of an embedding: index (n,) gives (..., n, q).
 
-        Numbers are 0 ... p - 1, which is not checked; what others give depends on the kind and the library.
+        Raises
+        ------
+        IndexError
+            If a number is not one of 0 ... p - 1. An index without values (counted, or traced) is not looked at.
         """
+        _in_range(index, self.shape[-2], xp=self.__array_namespace__())
+        return self._take(index)
+
+    def _take(self, index: Any) -> Any:
+        """The rows, by numbers that are in range; kinds know better ways."""
         xp = self.__array_namespace__()
         eye = xp.eye(self.shape[-2], dtype=self.dtype, device=self.device)
         return self.mT.matmat(xp.take(eye, index, axis=0).mT).mT
@@ -103,19 +111,19 @@ class Factored(ABC):
             yield from _arrays_in(value)
 
     def map(self, change: Callable[[Any], Any]) -> Self:
-        """The same kind with every array of numbers changed; indices stay."""
+        """The same kind with every array of numbers changed; indices stay. Nothing is known of its error."""
         changed = {name: _mapped(value, change) for name, value in zip(self._names(), self._parts(), strict=True)}
-        return dataclasses.replace(self, **changed)
+        return dataclasses.replace(self, **changed, error_bound=None)
 
     def astype(self, dtype: Any) -> Self:
         """The same with all arrays of numbers in another dtype."""
         xp = self.__array_namespace__()
-        return self.map(lambda x: xp.astype(x, dtype, copy=False))
+        return self._bounded(self.map(lambda x: xp.astype(x, dtype, copy=False)))
 
     def conj(self) -> Self:
         """The complex conjugate; of a real matrix, itself."""
         xp = self.__array_namespace__()
-        return self.map(xp.conj) if xp.isdtype(self.dtype, "complex floating") else self
+        return self._bounded(self.map(xp.conj)) if xp.isdtype(self.dtype, "complex floating") else self
 
     @property
     def ndim(self) -> int:
@@ -144,6 +152,10 @@ class Factored(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, parameters={self.parameters})"
+
+    def _bounded(self, other: Self) -> Self:
+        """The other with the error bound of this one."""
+        return dataclasses.replace(other, error_bound=self.error_bound)
 
     def _names(self) -> list[str]:
         return [field.name for field in dataclasses.fields(self) if field.name != "error_bound"]
@@ -182,6 +194,18 @@ def entries_of(x: Any) -> int:
 def flops_of(x: Any) -> int:
     """Operations of a product of x, an array or a factored matrix, with one vector."""
     return x.flops if isinstance(x, Factored) else 2 * entries_of(x)
+
+
+def _in_range(index: Any, p: int, *, xp: Any) -> None:
+    if 0 in index.shape:
+        return
+    try:
+        int(xp.reshape(index, (-1,))[0])
+    except TypeError:
+        return
+    least, most = int(xp.min(index)), int(xp.max(index))
+    if least < 0 or most >= p:
+        raise IndexError(f"row numbers must be 0 .. {p - 1}, got {least if least < 0 else most}")
 
 
 def _arrays_in(value: Any) -> Iterator[Any]:

@@ -58,7 +58,7 @@ class Stage(Factored):
         out = out * one_h[:, None, None, :]  # (..., g, x, h, g, y, h)
         return xp.reshape(out, (*out.shape[:-6], g * x * h, g * y * h))
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: y numbers each, at their places."""
         xp = self.__array_namespace__()
         g, h, x, y = self.blocks.shape[-4:]
@@ -106,7 +106,7 @@ class BlockDiagonal(Factored):
         """The matrix itself."""
         return self._as_stage().to_dense()
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: y numbers each, at their places."""
         return self._as_stage().rows(index)
 

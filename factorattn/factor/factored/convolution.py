@@ -73,9 +73,9 @@ class Toeplitz(Factored):
     def to_dense(self) -> Any:
         """The matrix itself, entries exact."""
         xp = self.__array_namespace__()
-        return self.rows(xp.arange(self.shape[-2], device=self.device))
+        return self._take(xp.arange(self.shape[-2], device=self.device))
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: q successive diagonals each."""
         xp = self.__array_namespace__()
         p, q = self.shape[-2:]
@@ -127,9 +127,9 @@ class Circulant(Factored):
     def to_dense(self) -> Any:
         """The matrix itself, entries exact."""
         xp = self.__array_namespace__()
-        return self.rows(xp.arange(self.shape[-1], device=self.device))
+        return self._take(xp.arange(self.shape[-1], device=self.device))
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         xp, n = self.__array_namespace__(), self.shape[-1]
         lag = index[:, None] - xp.arange(n, device=self.device)[None, :]

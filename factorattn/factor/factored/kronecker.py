@@ -64,7 +64,7 @@ class Kronecker(Factored):
             out = self._joined(out[..., :, None, :, None] * f[..., None, :, None, :], 2)
         return out
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: Kronecker products of rows of the factors, whose numbers are digits of `index`."""
         below = list(accumulate(self._rows[:0:-1], lambda a, b: a * b, initial=1))[::-1]
         picked = [rows_of(f, index // step % n) for f, n, step in zip(self.factors, self._rows, below, strict=True)]

@@ -65,7 +65,7 @@ class Chain(Factored):
             out = f @ out
         return out
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: of the first factor that mixes rows, times all others."""
         xp, chain, scale = self.__array_namespace__(), list(self.chain), None
         while len(chain) > 1 and isinstance(chain[0], Diagonal | Permutation):
@@ -105,6 +105,11 @@ class SVD(Chain):
     def chain(self) -> tuple[Any, ...]:
         """U, diag(s) and V^H."""
         return (self.u, Diagonal(self.s), self.vt)
+
+    @property
+    def mT(self) -> "SVD":
+        """The decomposition of the transpose."""
+        return SVD(self.vt.mT, self.s, self.u.mT, error_bound=self.error_bound)
 
     def two_factors(self) -> Product:
         """The same as two matrices, (u sqrt(s)) (sqrt(s) vt): r (p + q) numbers, and factors of one norm."""
@@ -163,7 +168,7 @@ class Sum(Factored):
             first = first + term
         return first
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         first, *rest = (rows_of(term, index) for term in self.terms)
         for term in rest:

@@ -47,6 +47,6 @@ class Sparse(Factored):
         """The array."""
         return self.x
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers."""
         return self.__array_namespace__().take(self.x, index, axis=-2)

@@ -59,7 +59,7 @@ class CP(Unfolding):
         xp = self.__array_namespace__()
         return xp.reshape(self._out(self.weights[None, :], self.factors, xp), self.modes)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: rows of the factors of the rows, times the others."""
         xp, k = self.__array_namespace__(), self.row_modes
         z = self.weights
@@ -129,7 +129,7 @@ class Tucker(Unfolding):
         """The tensor itself, an array with one axis for each mode."""
         return _multiplied(self.core, self.factors, xp=self.__array_namespace__())
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: rows of the factors of the rows, times the core and the others."""
         xp, k, n = self.__array_namespace__(), self.row_modes, index.shape[0]
         picked = [xp.take(f, at, axis=0) for f, at in zip(self.factors[:k], digits(index, self.modes[:k]), strict=True)]
@@ -224,9 +224,9 @@ class AxialTable(Factored):
         table = self._table(xp.arange(x * y, device=self.device), xp)
         return table.mT if self.transposed else table
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers, as of an embedding: index (n,) gives (..., n, d)."""
-        return super().rows(index) if self.transposed else self._table(index, self.__array_namespace__())
+        return super()._take(index) if self.transposed else self._table(index, self.__array_namespace__())
 
     @property
     def _sizes(self):

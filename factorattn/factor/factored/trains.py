@@ -63,7 +63,7 @@ class TensorTrain(Unfolding):
             whole = xp.reshape(whole, (q, p)).mT
         return xp.reshape(whole, self.modes)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers: the matrices that an index picks from the cores of one side, times the other side."""
         xp, (left, right) = self.__array_namespace__(), self._sides()
         own = right if self.transposed else left
@@ -203,7 +203,7 @@ class TensorTrainMatrix(Factored):
         order = (*range(n), *range(n, n + 2 * d, 2), *range(n + 1, n + 2 * d, 2))
         return xp.reshape(xp.permute_dims(xp.reshape(out, (*batch, *pairs)), order), self.shape)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows by their numbers, as of an embedding: index (n,) gives (..., n, q), from one slice of each core."""
         xp, n = self.__array_namespace__(), index.shape[0]
         out, made = xp.ones((n, 1, 1), dtype=self.dtype, device=self.device), 1

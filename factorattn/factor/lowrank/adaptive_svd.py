@@ -11,10 +11,11 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import SVD
 from factorattn.factor.lowrank.randomized_svd import empty_svd, natural
-from factorattn.factor.lowrank.range_finder import adjoint, range_basis, thin_svd
+from factorattn.factor.lowrank.range_finder import range_basis, thin_svd
 from factorattn.factor.sketch import SKETCHES
 from factorattn.primitives.thin_qr import thin_qr
 from factorattn.scalars import generator, real, whole

@@ -34,7 +34,8 @@ def nndsvd(a: Any, rank: int, *, rng: np.random.Generator, xp: Any) -> tuple[Any
     u, v = xp.where(larger, u_plus, u_minus), xp.where(larger, v_plus, v_minus)
     u, v = xp.where(first, whole_u, u), xp.where(first, whole_v, v)
     u_size, v_size = _size(u, xp=xp), _size(v, xp=xp)
-    root = xp.sqrt(svd.s[..., None, :] * u_size * v_size)  # (..., 1, rank)
+    s = xp.where(svd.s > noise * svd.s[..., :1], svd.s, 0.0)  # what is rounding starts as nothing
+    root = xp.sqrt(s[..., None, :] * u_size * v_size)  # (..., 1, rank)
     return root * _over(u, u_size, xp=xp), (root * _over(v, v_size, xp=xp)).mT
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit
 from factorattn.factor.factored import SVD
-from factorattn.factor.lowrank.range_finder import adjoint, range_basis, thin_svd
+from factorattn.factor.lowrank.range_finder import range_basis, thin_svd
 from factorattn.factor.lowrank.residual import left_out, rest_bound
 from factorattn.factor.sketch import SKETCHES
 from factorattn.scalars import whole

@@ -8,11 +8,12 @@ singular value is below eps^(1 / (2 power + 1)) of the largest drowns in roundin
 
 from typing import Any
 
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import unit_scale
 from factorattn.factor.sketch import SKETCHES
 from factorattn.primitives.thin_qr import thin_qr
 
-__all__ = ["adjoint", "levelled", "range_basis", "thin_svd", "times_adjoint"]
+__all__ = ["levelled", "range_basis", "thin_svd", "times_adjoint"]
 
 # Bases are kept as rows, (l, p): a thin matrix times a wide one is then a product of contiguous memory.
 
@@ -53,11 +54,6 @@ def thin_svd(a: Any, *, xp: Any) -> tuple[Any, Any, Any]:
     w, r = thin_qr(adjoint(a, xp=xp))  # (..., q, l), (..., l, l)
     u, s, vt = xp.linalg.svd(adjoint(r, xp=xp), full_matrices=False)
     return u, s, vt @ adjoint(w, xp=xp)
-
-
-def adjoint(x: Any, *, xp: Any) -> Any:
-    """The conjugate transpose; of a real matrix, a view."""
-    return xp.conj(x.mT) if xp.isdtype(x.dtype, "complex floating") else x.mT
 
 
 def times_adjoint(x: Any, a: Any, *, xp: Any) -> Any:

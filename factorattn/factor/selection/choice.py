@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
-from factorattn.factor.selection.pieces import adjoint, columns_of, rounding, rows_of
+from factorattn.factor.selection.pieces import columns_of, rounding, rows_of
 from factorattn.primitives.pivoted_qr import pivoted_qr
 
 __all__ = ["CHOICES", "adaptive", "deim", "drawn", "greedy_pivot", "leverage", "random_pivot"]

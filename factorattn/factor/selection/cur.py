@@ -9,11 +9,12 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose as chosen
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import Product
 from factorattn.factor.selection.choice import CHOICES
 from factorattn.factor.selection.kinds import CUR
-from factorattn.factor.selection.pieces import adjoint, columns_of, rounding, rows_of
+from factorattn.factor.selection.pieces import columns_of, rounding, rows_of
 from factorattn.scalars import generator
 
 __all__ = ["cur"]

@@ -10,11 +10,12 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose as chosen
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
 from factorattn.factor.selection.choice import drawn, leverage, random_pivot
 from factorattn.factor.selection.kinds import Nystrom
-from factorattn.factor.selection.pieces import adjoint, columns_of, rounding, rows_of
+from factorattn.factor.selection.pieces import columns_of, rounding, rows_of
 from factorattn.factor.selection.rpcholesky import pivoted_cholesky
 from factorattn.factor.selection.semidefinite import checked_diagonal, trace_bound
 from factorattn.scalars import generator

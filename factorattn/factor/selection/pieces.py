@@ -4,12 +4,7 @@ from typing import Any
 
 from factorattn.primitives.gather import take_rows
 
-__all__ = ["adjoint", "columns_of", "diagonal_of", "rounding", "rows_of"]
-
-
-def adjoint(a: Any, *, xp: Any) -> Any:
-    """The conjugate transpose of the last two axes."""
-    return xp.conj(a.mT) if xp.isdtype(a.dtype, "complex floating") else a.mT
+__all__ = ["columns_of", "diagonal_of", "rounding", "rows_of"]
 
 
 def columns_of(a: Any, index: Any, *, xp: Any) -> Any:

@@ -5,7 +5,8 @@ A >= F >= 0   gives   |A - F|_F <= tr(A - F)
 
 from typing import Any
 
-from factorattn.factor.selection.pieces import adjoint, diagonal_of
+from factorattn.factor.adjoint import adjoint
+from factorattn.factor.selection.pieces import diagonal_of
 
 __all__ = ["checked_diagonal", "trace_bound"]
 

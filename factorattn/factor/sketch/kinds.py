@@ -47,9 +47,9 @@ class Sketch(Chain):
         eye = xp.eye(min(r, p), dtype=self.dtype, device=self.device)
         return self.mT.matmat(eye).mT if r < p else self.matmat(eye)
 
-    def rows(self, index: Any) -> Any:
+    def _take(self, index: Any) -> Any:
         """Rows of the matrix by their numbers: index (n,) gives (n, p)."""
-        return Factored.rows(self, index)
+        return Factored._take(self, index)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,9 +11,10 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose
+from factorattn.factor.adjoint import conj
 from factorattn.factor.factored import CP
 from factorattn.factor.factored.unfolding import digits
-from factorattn.factor.tensor.modes import admit_tensor, conj, norm, unfold
+from factorattn.factor.tensor.modes import admit_tensor, norm, unfold
 from factorattn.factor.tensor.tucker import hosvd
 from factorattn.scalars import generator, positive, whole
 

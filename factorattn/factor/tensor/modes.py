@@ -10,9 +10,7 @@ from factorattn.factor.door import admit, unit_scale
 from factorattn.scalars import real, whole
 
 __all__ = [
-    "adjoint",
     "admit_tensor",
-    "conj",
     "fold",
     "left_out",
     "norm",
@@ -107,13 +105,3 @@ def fold(m: Any, mode: int, others: tuple[int, ...], *, xp: Any) -> Any:
 def norm(t: Any, *, xp: Any) -> Any:
     """The Frobenius norm of a tensor."""
     return xp.linalg.vector_norm(xp.reshape(t, (math.prod(t.shape),)))
-
-
-def conj(x: Any, *, xp: Any) -> Any:
-    """The complex conjugate; real arrays themselves."""
-    return xp.conj(x) if xp.isdtype(x.dtype, "complex floating") else x
-
-
-def adjoint(x: Any, *, xp: Any) -> Any:
-    """The conjugate transpose of a matrix."""
-    return conj(x, xp=xp).mT

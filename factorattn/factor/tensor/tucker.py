@@ -10,19 +10,10 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose
+from factorattn.factor.adjoint import adjoint
 from factorattn.factor.factored import Tucker
 from factorattn.factor.factored.unfolding import mode_product
-from factorattn.factor.tensor.modes import (
-    adjoint,
-    admit_tensor,
-    fold,
-    left_out,
-    norm,
-    rank_for,
-    ranks_of,
-    slack,
-    unfold,
-)
+from factorattn.factor.tensor.modes import admit_tensor, fold, left_out, norm, rank_for, ranks_of, slack, unfold
 from factorattn.scalars import whole
 
 __all__ = ["hosvd", "tucker"]
