@@ -150,7 +150,7 @@ def compare(
 
 @app.command("list")
 def list_mechanisms() -> None:
-    """List mechanisms, scores, distributions and positions."""
+    """List mechanisms, scores, distributions, positions, factorizations and adapters."""
     from factorattn.cli.listing import print_list
 
     print_list()

@@ -48,11 +48,12 @@ def print_entry(name: str) -> None:
     ]
     for form in record.forms if isinstance(record, Mechanism) else (None,):
         told = "counted" if form is None else form
+        sizes = ", for p <= q at full rank" if isinstance(record, Factorization) and "q" in record.inputs else ""
         lines += [
-            (f"time, {told}", _counted(time_polynomial, f, form, "operations")),
+            (f"time, {told}", _counted(time_polynomial, f, form, f"operations{sizes}")),
             (
                 f"memory, {told}",
-                _counted(memory_polynomial, f, form, "bytes in float32, for lengths far above all other sizes"),
+                _counted(memory_polynomial, f, form, f"bytes in float32{sizes or ', for lengths far above all other sizes'}"),
             ),
         ]
     others = list(namesakes(name))[1:]

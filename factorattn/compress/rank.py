@@ -10,16 +10,24 @@ breaks the order; so steps go along the lower convex hull of a layer's errors ov
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from factorattn.compress.host import on_host
+from factorattn.contract import choose
 from factorattn.scalars import positive, real, whole
 
 __all__ = ["break_even_rank", "ranks_for_budget", "ranks_for_error"]
+
+
+WEIGHTS: dict[str, Callable[[int, float], float]] = {  # of a squared error, from entries and squared norm
+    "entries": lambda entries, energy: entries / energy,
+    "layers": lambda entries, energy: 1.0 / energy,
+    "norm": lambda entries, energy: 1.0,
+}
 
 
 def break_even_rank(p: int, q: int) -> int:
@@ -30,7 +38,7 @@ def break_even_rank(p: int, q: int) -> int:
 
 
 def ranks_for_budget(
-    spectra: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], budget: float, *, relative: bool = True
+    spectra: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], budget: float, *, weight: str = "entries"
 ) -> dict[str, int | None]:
     """The ranks with the least squared error, summed over all layers, for a number of parameters.
 
@@ -43,9 +51,10 @@ def ranks_for_budget(
     budget : int or float
         An integer is the number of parameters of all layers together; a float, above 0 and up to 1, a share of those of
         the dense layers.
-    relative : bool
-        Whether a layer's squared error is divided by that of leaving it out, so that layers of small weights count as
-        much as others.
+    weight : {"entries", "layers", "norm"}
+        What counts alike. "entries": every entry of every layer, so that a layer's relative squared error counts as
+        often as it has entries. "layers": the relative squared errors of all layers, large or small. "norm": the
+        squared errors themselves, so that layers of large weights count more.
 
     Returns
     -------
@@ -69,7 +78,8 @@ def ranks_for_budget(
     Everett, "Generalized Lagrange Multiplier Method for Solving Problems of Optimum Allocation of Resources",
     Operations Research 11, 1963, pages 399-417.
     """
-    layers = _layers(spectra, shapes, relative=relative)
+    choose(WEIGHTS, weight=weight)
+    layers = _layers(spectra, shapes, weight=weight)
     dense = sum(layer.dense for layer in layers.values())
     limit = _limit(budget, dense)
     at = {name: layer.hull[0] for name, layer in layers.items()}
@@ -117,7 +127,7 @@ def ranks_for_error(
     """
     if not 0 <= real(error=error) <= 1:
         raise ValueError(f"error must be from 0 to 1, got {error}")
-    layers = _layers(spectra, shapes, relative=not total)
+    layers = _layers(spectra, shapes, weight="norm" if total else "layers")
     if not total:
         return {name: layer.ranks[_first(layer.errors, error**2)] for name, layer in layers.items()}
     at = {name: layer.hull[0] for name, layer in layers.items()}
@@ -189,23 +199,23 @@ def _spend(layers: Mapping[str, _Layer], at: dict[str, int], left: int) -> None:
         offer(name)
 
 
-def _layers(spectra: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], *, relative: bool) -> dict[str, _Layer]:
+def _layers(spectra: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], *, weight: str) -> dict[str, _Layer]:
     if set(spectra) != set(shapes):
         raise ValueError(f"shapes must be for {sorted(spectra)}, got {sorted(shapes)}")
     hosted = {name: _falling(name, s, shapes[name]) for name, s in spectra.items()}
     largest = max((float(s[0]) for s in hosted.values() if s.size), default=0.0)
     return {
-        name: _layer(s, shapes[name], (float(s[0]) if s.size else 0.0) if relative else largest, relative)
+        name: _layer(s, shapes[name], largest if weight == "norm" else float(s[0]) if s.size else 0.0, weight)
         for name, s in hosted.items()
     }
 
 
-def _layer(s: np.ndarray, shape: Sequence[int], unit: float, relative: bool) -> _Layer:
+def _layer(s: np.ndarray, shape: Sequence[int], unit: float, weight: str) -> _Layer:
     p, q = shape
     most = min(p, q, break_even_rank(p, q))
     tails = _tails(np.append(s, np.zeros(min(p, q) - s.size)), unit)
     energy = float(tails[0])
-    errors = np.append(tails[1 : most + 1], 0.0) / (energy if relative and energy else 1.0)
+    errors = np.append(tails[1 : most + 1], 0.0) * WEIGHTS[weight](p * q, energy or 1.0)
     costs = (*(r * (p + q) for r in range(1, most + 1)), p * q)
     return _Layer((*range(1, most + 1), None), costs, errors, energy, p * q)
 

@@ -71,7 +71,7 @@ def test_the_table_has_what_is_known_of_every_matrix(call, model, tmp_path):
     assert "33.3% of the parameters of 4 matrices" in out
     assert "33.3% of the operations of a product with a vector" in out
     assert "3,864 parameters before, 1,304 after" in out
-    assert "1 tensor of 5 not matched, and left as before" in out
+    assert "1 tensor of 5 left as before: no matrices of floats, or not matched" in out
 
 
 def test_what_is_left_dense_is_said_with_the_break_even_rank(call, model, tmp_path):
@@ -201,9 +201,21 @@ def test_bad_outputs(refused, model, tmp_path):
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "folder.npz" / "x").touch()
     assert "--output" in refused("--rank", 2, output=tmp_path / "folder.npz")
+    for name in ("", "."):
+        assert "is no name of a file or of a new folder" in refused("--rank", 2, output=name)
     told = refused("--rank", 2, "--json", tmp_path / "x" / ".." / "a.npz", output=tmp_path / "x" / ".." / "a.npz")
     assert "--output and --json both write to" in told
     assert "is a file of the checkpoint that is read" in refused("--rank", 2, "--json", model)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_who_may_read_a_file_that_is_replaced_does_not_change(call, model, tmp_path, mode):
+    old = tmp_path / "old.npz"
+    old.write_text("old")
+    old.chmod(mode)
+    call("factorize", model, "--rank", 2, "--output", old)
+    assert old.stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")

@@ -34,12 +34,18 @@ def parameters(ranks, shapes):
     return sum(p * q if ranks[n] is None else ranks[n] * (p + q) for n, (p, q) in shapes.items())
 
 
-def error(ranks, spectra, relative):
+def error(ranks, spectra, shapes, weight):
     out = 0.0
     for name, s in spectra.items():
         left = 0.0 if ranks[name] is None else np.sum(s[ranks[name] :] ** 2)
-        out += left / np.sum(s**2) if relative else left
+        times = {"entries": np.prod(shapes[name]) / np.sum(s**2), "layers": 1 / np.sum(s**2), "norm": 1.0}[weight]
+        out += left * times
     return out
+
+
+def whole(spectra, shapes, weight):
+    """The error of keeping nothing."""
+    return error(dict.fromkeys(spectra, 0), spectra, shapes, weight)
 
 
 @given(p=st.integers(0, 50), q=st.integers(0, 50))
@@ -49,19 +55,19 @@ def test_the_break_even_rank_is_the_last_that_pays(p, q):
     assert (r + 1) * (p + q) >= p * q
 
 
-@given(seed=seeds, shapes=models, share=st.floats(0.0, 1.0), relative=st.booleans())
-def test_the_budget_is_kept_and_the_error_is_within_a_step_of_the_least(seed, shapes, share, relative):
+@given(seed=seeds, shapes=models, share=st.floats(0.0, 1.0), weight=st.sampled_from(["entries", "layers", "norm"]))
+def test_the_budget_is_kept_and_the_error_is_within_a_step_of_the_least(seed, shapes, share, weight):
     spectra, shapes = model(seed, shapes)
     dense = sum(p * q for p, q in shapes.values())
     least = sum(min(p + q, p * q) for p, q in shapes.values())
     budget = least + int(share * (dense - least))
-    ranks = ranks_for_budget(spectra, shapes, budget, relative=relative)
+    ranks = ranks_for_budget(spectra, shapes, budget, weight=weight)
     assert parameters(ranks, shapes) <= budget
-    best = oracle.least_error({n: s.tolist() for n, s in spectra.items()}, shapes, budget, relative=relative)
-    got, unit = error(ranks, spectra, relative), 1.0 if relative else sum(np.sum(s**2) for s in spectra.values())
+    best = oracle.least_error({n: s.tolist() for n, s in spectra.items()}, shapes, budget, weight=weight)
+    got, unit = error(ranks, spectra, shapes, weight), whole(spectra, shapes, weight)
     assert got >= best - ROUNDING("float64", 30) * unit
-    layers = _layers(spectra, shapes, relative=True) if relative else _layers(spectra, shapes, relative=False)
-    largest = max(float(s[0]) for s in spectra.values()) ** 2 if not relative else 1.0
+    layers = _layers(spectra, shapes, weight=weight)
+    largest = max(float(s[0]) for s in spectra.values()) ** 2 if weight == "norm" else 1.0
     at, left, step = {n: layer.hull[0] for n, layer in layers.items()}, budget - least, 0.0
     for gain, name, to in _steps(layers):
         cost = layers[name].costs[to] - layers[name].costs[at[name]]
@@ -72,20 +78,20 @@ def test_the_budget_is_kept_and_the_error_is_within_a_step_of_the_least(seed, sh
     assert got <= best + step + ROUNDING("float64", 30) * unit
 
 
-@given(seed=seeds, shapes=models, relative=st.booleans())
-def test_at_every_step_of_the_hull_no_other_choice_is_better(seed, shapes, relative):
+@given(seed=seeds, shapes=models, weight=st.sampled_from(["entries", "layers", "norm"]))
+def test_at_every_step_of_the_hull_no_other_choice_is_better(seed, shapes, weight):
     spectra, shapes = model(seed, shapes)
-    layers = _layers(spectra, shapes, relative=relative)
+    layers = _layers(spectra, shapes, weight=weight)
     budget = sum(layer.costs[layer.hull[0]] for layer in layers.values())
     at = {name: layer.hull[0] for name, layer in layers.items()}
-    every = list(oracle.every({n: s.tolist() for n, s in spectra.items()}, shapes, relative=relative))
-    unit = 1.0 if relative else sum(np.sum(s**2) for s in spectra.values())
+    every = list(oracle.every({n: s.tolist() for n, s in spectra.items()}, shapes, weight=weight))
+    unit = whole(spectra, shapes, weight)
     for _, name, to in [(0.0, next(iter(at)), 0), *_steps(layers)]:
         budget += layers[name].costs[max(to, at[name])] - layers[name].costs[at[name]]
         at[name] = max(to, at[name])
-        ranks = ranks_for_budget(spectra, shapes, budget, relative=relative)
+        ranks = ranks_for_budget(spectra, shapes, budget, weight=weight)
         best = min(e for c, e, _ in every if c <= budget)
-        assert abs(error(ranks, spectra, relative) - best) <= ROUNDING("float64", 30) * unit
+        assert abs(error(ranks, spectra, shapes, weight) - best) <= ROUNDING("float64", 30) * unit
 
 
 @given(seed=seeds, count=st.integers(1, 3), budget=st.integers(3, 20))
@@ -94,13 +100,13 @@ def test_layers_of_one_shape_far_from_break_even_get_the_least_error(seed, count
     rng = np.random.default_rng(seed)
     spectra = {str(i): np.sort(rng.uniform(size=6))[::-1] for i in range(count)}
     shapes = dict.fromkeys(spectra, (40, 40))
-    ranks = ranks_for_budget(spectra, shapes, budget * 80, relative=False)
+    ranks = ranks_for_budget(spectra, shapes, budget * 80, weight="norm")
     best = min(
         sum(np.sum(s[r:] ** 2) for s, r in zip(spectra.values(), picked, strict=True))
         for picked in itertools.product(range(1, 7), repeat=count)
         if sum(picked) <= budget
     )
-    assert abs(error(ranks, spectra, False) - best) <= ROUNDING("float64", 18) * count * 6
+    assert abs(error(ranks, spectra, shapes, "norm") - best) <= ROUNDING("float64", 18) * count * 6
 
 
 @given(seed=seeds, shapes=models, wanted=st.floats(0.0, 1.0))
@@ -111,7 +117,7 @@ def test_the_error_of_every_layer_is_met_by_the_fewest_parameters(seed, shapes, 
         fewest = oracle.fewest_parameters({name: s.tolist()}, {name: shapes[name]}, wanted * EXACT)
         most = oracle.fewest_parameters({name: s.tolist()}, {name: shapes[name]}, wanted / EXACT)
         assert fewest <= parameters({name: ranks[name]}, {name: shapes[name]}) <= most
-        assert error({name: ranks[name]}, {name: s}, True) <= BOUND(wanted**2, length=30)
+        assert error({name: ranks[name]}, {name: s}, shapes, "layers") <= BOUND(wanted**2, length=30)
 
 
 @given(seed=seeds, shapes=models, wanted=st.floats(0.0, 1.0))
@@ -119,9 +125,9 @@ def test_the_error_of_all_layers_is_met_within_a_step_of_the_fewest_parameters(s
     spectra, shapes = model(seed, shapes)
     ranks = ranks_for_error(spectra, shapes, wanted, total=True)
     energy = sum(np.sum(s**2) for s in spectra.values())
-    assert error(ranks, spectra, False) <= BOUND(wanted**2 * energy, length=30) + ROUNDING("float64", 30) * energy
+    assert error(ranks, spectra, shapes, "norm") <= BOUND(wanted**2 * energy, length=30) + ROUNDING("float64", 30) * energy
     fewest = oracle.fewest_parameters({n: s.tolist() for n, s in spectra.items()}, shapes, wanted * EXACT)
-    layers = _layers(spectra, shapes, relative=False)
+    layers = _layers(spectra, shapes, weight="norm")
     longest = max(
         (b - a for x in layers.values() for a, b in itertools.pairwise(x.costs[i] for i in x.hull)), default=0
     )
@@ -141,17 +147,27 @@ def test_by_hand():
     assert ranks_for_budget(spectra, shapes, 80) == {"flat": 3, "steep": 1}
     assert ranks_for_budget(spectra, shapes, 120) == {"flat": None, "steep": 1}
     assert ranks_for_budget(spectra, shapes, 0.7) == {"flat": None, "steep": 2}
-    assert ranks_for_budget(spectra, shapes, 60, relative=False) in ({"flat": 1, "steep": 2}, {"flat": 2, "steep": 1})
+    assert ranks_for_budget(spectra, shapes, 60, weight="norm") in ({"flat": 1, "steep": 2}, {"flat": 2, "steep": 1})
     assert ranks_for_error(spectra, shapes, 0.8) == {"flat": 4, "steep": 1}
     assert ranks_for_error(spectra, shapes, 0.0) == {"flat": None, "steep": 2}
     assert ranks_for_error(spectra, shapes, 0.1, total=True) == {"flat": None, "steep": 1}
 
 
+def test_a_layer_counts_as_often_as_it_has_entries_unless_it_is_asked_for():
+    spectra = {"table": [1.0, 0.9, 0.8, 0.7], "small": [1.0, 0.9, 0.8, 0.7]}
+    shapes = {"table": (400, 8), "small": (8, 8)}  # a triplet of the table takes 408 parameters, of the other 16
+    assert ranks_for_budget(spectra, shapes, 1700) == {"table": 4, "small": None}
+    assert ranks_for_budget(spectra, shapes, 1680) == {"table": 4, "small": 3}
+    assert ranks_for_budget(spectra, shapes, 1680, weight="layers") == {"table": 3, "small": None}
+    with pytest.raises(ValueError, match="weight must be 'entries' or 'layers' or 'norm', got 'all'"):
+        ranks_for_budget(spectra, shapes, 1680, weight="all")
+
+
 def test_layers_of_small_weights_count_as_much_as_others_unless_it_is_asked_for():
     spectra, shapes = {"large": [9.0, 3.0, 3.0], "small": [0.1, 0.1, 0.1]}, {"large": (9, 9), "small": (9, 9)}
     assert ranks_for_budget(spectra, shapes, 72) == {"large": 1, "small": 3}
-    assert ranks_for_budget(spectra, shapes, 72, relative=True) == {"large": 1, "small": 3}
-    assert ranks_for_budget(spectra, shapes, 72, relative=False) == {"large": 3, "small": 1}
+    assert ranks_for_budget(spectra, shapes, 72, weight="layers") == {"large": 1, "small": 3}
+    assert ranks_for_budget(spectra, shapes, 72, weight="norm") == {"large": 3, "small": 1}
 
 
 @pytest.mark.peers
@@ -188,9 +204,9 @@ def test_zero_layers_cost_one_rank_and_short_spectra_are_filled_up():
 def test_singular_values_of_any_size(size):
     spectra, shapes = model(0, [(7, 5), (6, 6)])
     large = {n: s * size for n, s in spectra.items()}
-    for relative in (True, False):
-        assert ranks_for_budget(large, shapes, 50, relative=relative) == ranks_for_budget(
-            spectra, shapes, 50, relative=relative
+    for weight in ("entries", "layers", "norm"):
+        assert ranks_for_budget(large, shapes, 50, weight=weight) == ranks_for_budget(
+            spectra, shapes, 50, weight=weight
         )
     for total in (True, False):
         assert ranks_for_error(large, shapes, 0.3, total=total) == ranks_for_error(spectra, shapes, 0.3, total=total)

@@ -17,7 +17,6 @@ from factorattn.factor.factored import SVD
 from factorattn.factor.lowrank.randomized_svd import empty_svd, natural
 from factorattn.factor.lowrank.range_finder import range_basis, thin_svd
 from factorattn.factor.sketch import SKETCHES
-from factorattn.primitives.thin_qr import thin_qr
 from factorattn.scalars import generator, real, whole
 
 __all__ = ["adaptive_svd"]
@@ -113,7 +112,7 @@ def adaptive_svd(
     while True:
         width = min(block, side - basis.shape[-1])
         new = range_basis(rest, width, power=power, sketch=sketch, rng=rng, xp=xp)
-        new = thin_qr(new - basis @ (adjoint(basis, xp=xp) @ new))[0]  # (p, b): rounding left some of the old in it
+        new = xp.linalg.qr(new - basis @ (adjoint(basis, xp=xp) @ new))[0]  # (p, b): rounding left some of the old in it
         part = adjoint(new, xp=xp) @ rest  # (b, q)
         basis, found = xp.concat([basis, new], axis=-1), xp.concat([found, part], axis=-2)
         rest = rest - new @ part

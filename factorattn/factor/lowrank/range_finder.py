@@ -11,7 +11,6 @@ from typing import Any
 from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import unit_scale
 from factorattn.factor.sketch import SKETCHES
-from factorattn.primitives.thin_qr import thin_qr
 
 __all__ = ["levelled", "range_basis", "thin_svd", "times_adjoint"]
 
@@ -25,7 +24,7 @@ def range_basis(a: Any, width: int, *, power: int, sketch: str, rng: Any, xp: An
     for _ in range(power):
         rows = levelled(rows, xp=xp) @ a  # (..., l, q)
         rows = times_adjoint(levelled(rows, xp=xp), a, xp=xp)  # (..., l, p)
-    return thin_qr(adjoint(rows, xp=xp))[0]
+    return xp.linalg.qr(adjoint(rows, xp=xp))[0]
 
 
 def levelled(rows: Any, *, xp: Any) -> Any:
@@ -51,7 +50,7 @@ def levelled(rows: Any, *, xp: Any) -> Any:
 
 def thin_svd(a: Any, *, xp: Any) -> tuple[Any, Any, Any]:
     """All singular triplets of a wide matrix (..., l, q), by a QR decomposition of its adjoint first."""
-    w, r = thin_qr(adjoint(a, xp=xp))  # (..., q, l), (..., l, l)
+    w, r = xp.linalg.qr(adjoint(a, xp=xp))  # (..., q, l), (..., l, l)
     u, s, vt = xp.linalg.svd(adjoint(r, xp=xp), full_matrices=False)
     return u, s, vt @ adjoint(w, xp=xp)
 
