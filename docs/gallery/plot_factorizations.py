@@ -3,8 +3,9 @@ One matrix, many factors
 ========================
 
 The weights of a head of attention are a matrix of numbers from 0 to 1, n of them for each of n tokens. What is it made
-of? Each factorization is a guess about its structure. Here all of them are given the same two matrices, the weights of a
-*peaked* and of a *diffuse* head of a pretrained Transformer over 256 tokens, and asked to get near with few parameters.
+of? Each factorization is a guess about its structure. Here all of them are given the same two matrices, the weights of
+a *peaked* and of a *diffuse* head of a pretrained Transformer over 256 tokens, and asked to get near with few
+parameters.
 """
 
 import matplotlib.pyplot as plt

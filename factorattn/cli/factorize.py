@@ -13,7 +13,7 @@ from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole
 from factorattn.cli.sizes import read_seed
 
 if TYPE_CHECKING:
-    from factorattn.compress.choice import Choice
+    from factorattn.compress.checkpoint.choice import Choice
 
 __all__ = ["factorize", "reconstruct"]
 
@@ -30,7 +30,7 @@ class Stored(StrEnum):
 
 
 class Method(StrEnum):
-    """Names of `factorattn.compress.methods.METHODS`; a test holds that they are the same."""
+    """Names of `factorattn.compress.checkpoint.methods.METHODS`; a test holds that they are the same."""
 
     svd = "svd"
     randomized = "randomized"
@@ -84,7 +84,7 @@ def factorize(
 ) -> None:
     """Make a checkpoint smaller: replace matrices by factors, and say what it costs."""
     from factorattn.cli.savings import print_savings, write_csv
-    from factorattn.compress.factorize import NothingFactored, factorize_by
+    from factorattn.compress.checkpoint.factorize import NothingFactored, factorize_by
 
     files = {"--output": output, "--picture": picture, "--json": json_file, "--csv": csv_file}
     distinct(files)
@@ -129,7 +129,7 @@ def reconstruct(
 ) -> None:
     """Restore the dense matrices of a factored checkpoint."""
     from factorattn.cli.savings import print_restored
-    from factorattn.compress.reconstruct import reconstruct_checkpoint
+    from factorattn.compress.checkpoint.reconstruct import reconstruct_checkpoint
 
     with _told(), progress(hidden=False) as step:
         done = reconstruct_checkpoint(checkpoint, output, progress=step)
@@ -139,8 +139,8 @@ def reconstruct(
 @contextmanager
 def _told() -> Iterator[None]:
     """A fault of a checkpoint is a fault of the input."""
-    from factorattn.compress.tensors import CheckpointError
-    from factorattn.compress.writing import TargetError
+    from factorattn.compress.checkpoint.tensors import CheckpointError
+    from factorattn.compress.checkpoint.writing import TargetError
 
     try:
         yield
@@ -151,7 +151,7 @@ def _told() -> Iterator[None]:
 
 
 def _choice(*options: Any) -> "Choice":
-    from factorattn.compress.choice import Choice
+    from factorattn.compress.checkpoint.choice import Choice
 
     try:
         return Choice(*options)
@@ -168,7 +168,7 @@ def _one_of(options: Mapping[str, float | None]) -> None:
 
 def _apart(checkpoint: str, files: Mapping[str, str | None]) -> None:
     """Refuse to write a report over the checkpoint, which is opened here for the first time."""
-    from factorattn.compress.reading import open_checkpoint
+    from factorattn.compress.checkpoint.reading import open_checkpoint
 
     with open_checkpoint(Path(checkpoint)) as found:
         for option, path in files.items():

@@ -10,8 +10,8 @@ from factorattn.cli.columns import MIB, number
 from factorattn.cli.screen import layout, notes_grid, put, table_of, terminal
 
 if TYPE_CHECKING:
-    from factorattn.compress.reconstruct import Reconstruction
-    from factorattn.compress.report import Report, Row
+    from factorattn.compress.checkpoint.reconstruct import Reconstruction
+    from factorattn.compress.checkpoint.report import Report, Row
 
 __all__ = ["print_restored", "print_savings", "write_csv"]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_entry"]
 
+FAR = ", for lengths far above all other sizes"
 KEY = len("memory, declared")  # so that the two tables of a mechanism line up
 
 
@@ -53,7 +54,7 @@ def print_entry(name: str) -> None:
             (f"time, {told}", _counted(time_polynomial, f, form, f"operations{sizes}")),
             (
                 f"memory, {told}",
-                _counted(memory_polynomial, f, form, f"bytes in float32{sizes or ', for lengths far above all other sizes'}"),
+                _counted(memory_polynomial, f, form, f"bytes in float32{sizes or FAR}"),
             ),
         ]
     others = list(namesakes(name))[1:]

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from factorattn.compress.report import Report, Row
+    from factorattn.compress.checkpoint.report import Report, Row
 
 __all__ = ["draw", "kinds"]
 

@@ -12,20 +12,20 @@ from types import MappingProxyType
 
 from factorattn import catalogue
 from factorattn.catalogue import Adapter, Factorization
-from factorattn.compress.adalora import adalora
-from factorattn.compress.albert import albert
-from factorattn.compress.asvd import asvd
-from factorattn.compress.dora import dora
-from factorattn.compress.loha import loha
-from factorattn.compress.lokr import lokr
-from factorattn.compress.lora import lora
-from factorattn.compress.milora import milora
-from factorattn.compress.olora import olora
-from factorattn.compress.pissa import pissa
+from factorattn.compress.adapters.adalora import adalora
+from factorattn.compress.adapters.dora import dora
+from factorattn.compress.adapters.loha import loha
+from factorattn.compress.adapters.lokr import lokr
+from factorattn.compress.adapters.lora import lora
+from factorattn.compress.adapters.milora import milora
+from factorattn.compress.adapters.olora import olora
+from factorattn.compress.adapters.pissa import pissa
+from factorattn.compress.adapters.rslora import rslora
+from factorattn.compress.adapters.vera import shared_pair, vera
 from factorattn.compress.rank import break_even_rank, ranks_for_budget, ranks_for_error
-from factorattn.compress.rslora import rslora
-from factorattn.compress.svd_llm import gram_root, output_spectrum, svd_llm
-from factorattn.compress.vera import shared_pair, vera
+from factorattn.compress.weighted.albert import albert
+from factorattn.compress.weighted.asvd import asvd
+from factorattn.compress.weighted.svd_llm import gram_root, output_spectrum, svd_llm
 
 __all__ = [
     "ADAPTERS",

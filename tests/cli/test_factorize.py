@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from factorattn.cli.factorize import Method
 from factorattn.cli.screen import UNBOUNDED
 from factorattn.cli.spectra import PANELS, kinds
-from factorattn.compress.methods import METHODS
+from factorattn.compress.checkpoint.methods import METHODS
 
 
 def weights(layers=2):
@@ -295,7 +295,7 @@ def test_an_interrupt_in_the_middle_leaves_the_old_file(tmp_path, number, code, 
 
 
 def test_another_process_sees_the_old_file_or_the_new_one(call, model, monkeypatch):
-    from factorattn.compress.writing import Destination
+    from factorattn.compress.checkpoint.writing import Destination
 
     old, write = model.read_bytes(), Destination.write
 

@@ -9,7 +9,7 @@ from oracles import agree, draw, lists, seeds, sizes
 from oracles.compress import adalora as oracle
 
 from factorattn.compress import adalora
-from factorattn.compress.adalora import allotted, importance, orthogonality, pruned, sensitivity
+from factorattn.compress.adapters.adalora import allotted, importance, orthogonality, pruned, sensitivity
 from factorattn.testing import CHANCE, ROUNDING
 
 

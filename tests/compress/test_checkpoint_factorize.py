@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from factorattn.compress.checkpoint import KEY
-from factorattn.compress.factorize import NothingFactored, factorize_checkpoint
-from factorattn.compress.methods import METHODS
-from factorattn.compress.norms import TOLERANCE, frobenius_norm, spectral_norm
-from factorattn.compress.reading import open_checkpoint
-from factorattn.compress.reconstruct import reconstruct_checkpoint
-from factorattn.compress.tensors import CheckpointError, decode, encode
+from factorattn.compress.checkpoint.description import KEY
+from factorattn.compress.checkpoint.factorize import NothingFactored, factorize_checkpoint
+from factorattn.compress.checkpoint.methods import METHODS
+from factorattn.compress.checkpoint.norms import TOLERANCE, frobenius_norm, spectral_norm
+from factorattn.compress.checkpoint.reading import open_checkpoint
+from factorattn.compress.checkpoint.reconstruct import reconstruct_checkpoint
+from factorattn.compress.checkpoint.tensors import CheckpointError, decode, encode
 from factorattn.factor import truncated_svd
 from factorattn.testing import ROUNDING
 
@@ -470,8 +470,8 @@ def test_memory_follows_the_largest_tensor_and_not_the_file(tmp_path):
         save_file(own, tmp_path / "in.safetensors")
         code = f"""if True:
             import resource
-            from factorattn.compress.factorize import factorize_checkpoint
-            from factorattn.compress.reconstruct import reconstruct_checkpoint
+            from factorattn.compress.checkpoint.factorize import factorize_checkpoint
+            from factorattn.compress.checkpoint.reconstruct import reconstruct_checkpoint
             import scipy.sparse.linalg
             start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             factorize_checkpoint({str(tmp_path / "in.safetensors")!r}, {str(tmp_path / "out.safetensors")!r},

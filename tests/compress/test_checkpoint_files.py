@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from factorattn.compress.npz import METADATA
-from factorattn.compress.reading import open_checkpoint
-from factorattn.compress.tensors import FLOATING, CheckpointError, decode, encode
-from factorattn.compress.writing import TargetError, whole_checkpoint
+from factorattn.compress.checkpoint.npz import METADATA
+from factorattn.compress.checkpoint.reading import open_checkpoint
+from factorattn.compress.checkpoint.tensors import FLOATING, CheckpointError, decode, encode
+from factorattn.compress.checkpoint.writing import TargetError, whole_checkpoint
 
 EVERY = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,

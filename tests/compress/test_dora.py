@@ -8,7 +8,7 @@ from oracles import agree, draw, lists, seeds, sizes
 from oracles.compress import dora as oracle
 
 from factorattn.compress import dora
-from factorattn.compress.dora import lengths_of
+from factorattn.compress.adapters.dora import lengths_of
 from factorattn.interpret.counting import counting
 from factorattn.testing import ROUNDING
 

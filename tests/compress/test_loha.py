@@ -7,7 +7,7 @@ from oracles import agree, draw, lists, seeds, sizes
 from oracles.compress import loha as oracle
 
 from factorattn.compress import loha
-from factorattn.compress.loha import Hadamard
+from factorattn.compress.adapters.loha import Hadamard
 from factorattn.interpret.counting import counting
 from factorattn.testing import CHANCE, ROUNDING
 

@@ -7,7 +7,7 @@ from oracles import agree, draw, lists, seeds, sizes
 from oracles.compress import lokr as oracle
 
 from factorattn.compress import lokr
-from factorattn.compress.lokr import near_square
+from factorattn.compress.adapters.lokr import near_square
 from factorattn.testing import CHANCE
 
 

@@ -125,7 +125,9 @@ def test_the_error_of_all_layers_is_met_within_a_step_of_the_fewest_parameters(s
     spectra, shapes = model(seed, shapes)
     ranks = ranks_for_error(spectra, shapes, wanted, total=True)
     energy = sum(np.sum(s**2) for s in spectra.values())
-    assert error(ranks, spectra, shapes, "norm") <= BOUND(wanted**2 * energy, length=30) + ROUNDING("float64", 30) * energy
+    assert (
+        error(ranks, spectra, shapes, "norm") <= BOUND(wanted**2 * energy, length=30) + ROUNDING("float64", 30) * energy
+    )
     fewest = oracle.fewest_parameters({n: s.tolist() for n, s in spectra.items()}, shapes, wanted * EXACT)
     layers = _layers(spectra, shapes, weight="norm")
     longest = max(

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, describe
-from factorattn.compress.choice import Choice, matrices_in, ranks
-from factorattn.compress.entry import Entry
-from factorattn.compress.methods import METHODS, singular_values
-from factorattn.compress.norms import frobenius_norm, spectral_norm
-from factorattn.compress.reading import Checkpoint, open_checkpoint
-from factorattn.compress.report import Report, Row
-from factorattn.compress.tensors import CheckpointError, decode, encode, tag_of
-from factorattn.compress.writing import Destination, refuse_part, whole_checkpoint
+from factorattn.compress.checkpoint.choice import Choice, matrices_in, ranks
+from factorattn.compress.checkpoint.description import KEY, Matrix, array_name, assemble, describe
+from factorattn.compress.checkpoint.entry import Entry
+from factorattn.compress.checkpoint.methods import METHODS, singular_values
+from factorattn.compress.checkpoint.norms import frobenius_norm, spectral_norm
+from factorattn.compress.checkpoint.reading import Checkpoint, open_checkpoint
+from factorattn.compress.checkpoint.report import Report, Row
+from factorattn.compress.checkpoint.tensors import CheckpointError, decode, encode, tag_of
+from factorattn.compress.checkpoint.writing import Destination, refuse_part, whole_checkpoint
 from factorattn.factor.door import finite
 from factorattn.factor.factored.packing import pack
 

@@ -8,8 +8,8 @@ B has orthonormal columns, and a QR factorization costs less than a singular val
 from typing import Any
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LoRA
-from factorattn.compress.pissa import INPUTS, instead
+from factorattn.compress.adapters.adapted import LoRA
+from factorattn.compress.adapters.pissa import INPUTS, instead
 from factorattn.factor.door import admit
 from factorattn.scalars import positive
 

@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LoRA
-from factorattn.compress.lora import INPUTS, beside
+from factorattn.compress.adapters.adapted import LoRA
+from factorattn.compress.adapters.lora import INPUTS, beside
 from factorattn.factor.door import admit
 from factorattn.scalars import real
 

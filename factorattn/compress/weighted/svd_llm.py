@@ -9,7 +9,7 @@ that are nearer to those of W on the rows of X: the theorem of Eckart and Young 
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.compress.weighted import nearest_weighted
+from factorattn.compress.weighted.nearest import nearest_weighted
 from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import Product

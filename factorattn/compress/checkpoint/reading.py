@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factorattn.compress.entry import Entry, Slice
-from factorattn.compress.npz import read_npz
-from factorattn.compress.tensors import CheckpointError
+from factorattn.compress.checkpoint.entry import Entry, Slice
+from factorattn.compress.checkpoint.npz import read_npz
+from factorattn.compress.checkpoint.tensors import CheckpointError
 
 __all__ = ["INDEX", "SUFFIXES", "Checkpoint", "open_checkpoint"]
 

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from factorattn.compress.entry import Entry, Slice
-from factorattn.compress.npz import METADATA
-from factorattn.compress.reading import INDEX, SUFFIXES, Checkpoint
-from factorattn.compress.tensors import NUMPY, CheckpointError, bits
+from factorattn.compress.checkpoint.entry import Entry, Slice
+from factorattn.compress.checkpoint.npz import METADATA
+from factorattn.compress.checkpoint.reading import INDEX, SUFFIXES, Checkpoint
+from factorattn.compress.checkpoint.tensors import NUMPY, CheckpointError, bits
 
 __all__ = ["Destination", "Spool", "TargetError", "refuse_part", "whole_checkpoint"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import Adapted, Scaled
-from factorattn.compress.lora import beside
+from factorattn.compress.adapters.adapted import Adapted, Scaled
+from factorattn.compress.adapters.lora import beside
 from factorattn.contract import choose
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Diagonal, Factored, Product, Sum

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LINEAR_GAIN, Added, Scaled, uniform
+from factorattn.compress.adapters.adapted import LINEAR_GAIN, Added, Scaled, uniform
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Product
 from factorattn.factor.factored.kronecker import Kronecker

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LINEAR_GAIN, Added, Scaled, uniform
+from factorattn.compress.adapters.adapted import LINEAR_GAIN, Added, Scaled, uniform
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Factored
 from factorattn.scalars import generator, real

@@ -8,7 +8,7 @@
 from typing import Any
 
 from factorattn.catalogue import Factorization
-from factorattn.compress.weighted import nearest_weighted
+from factorattn.compress.weighted.nearest import nearest_weighted
 from factorattn.factor.door import admit, unit_scale
 from factorattn.factor.factored import Product
 from factorattn.scalars import real

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.compress.entry import CHUNK, Entry
-from factorattn.compress.tensors import CheckpointError, tag_of
+from factorattn.compress.checkpoint.entry import CHUNK, Entry
+from factorattn.compress.checkpoint.tensors import CheckpointError, tag_of
 
 __all__ = ["METADATA", "read_npz"]
 

@@ -8,7 +8,7 @@ Only r (p + q) numbers are trained instead of p q, and after training they are a
 from typing import Any
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LINEAR_GAIN, LoRA, put, uniform
+from factorattn.compress.adapters.adapted import LINEAR_GAIN, LoRA, put, uniform
 from factorattn.contract import choose
 from factorattn.factor.door import admit
 from factorattn.scalars import generator, real

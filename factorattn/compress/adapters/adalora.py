@@ -16,7 +16,7 @@ import array_api_compat
 import numpy as np
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import Added, Scaled, put
+from factorattn.compress.adapters.adapted import Added, Scaled, put
 from factorattn.compress.host import on_host
 from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import admit

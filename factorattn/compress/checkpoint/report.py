@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.compress.choice import Choice
-from factorattn.compress.entry import Entry
-from factorattn.compress.methods import METHODS
-from factorattn.compress.reading import Checkpoint
+from factorattn.compress.checkpoint.choice import Choice
+from factorattn.compress.checkpoint.entry import Entry
+from factorattn.compress.checkpoint.methods import METHODS
+from factorattn.compress.checkpoint.reading import Checkpoint
 from factorattn.factor.factored import Factored
 
 __all__ = ["Report", "Row", "Sizes"]

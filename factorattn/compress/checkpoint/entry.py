@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, BinaryIO
 
-from factorattn.compress.tensors import CheckpointError
+from factorattn.compress.checkpoint.tensors import CheckpointError
 
 __all__ = ["CHUNK", "Entry", "Slice"]
 

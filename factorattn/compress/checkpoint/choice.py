@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from factorattn.compress.entry import Entry
-from factorattn.compress.methods import METHODS
+from factorattn.compress.checkpoint.entry import Entry
+from factorattn.compress.checkpoint.methods import METHODS
+from factorattn.compress.checkpoint.reading import Checkpoint
+from factorattn.compress.checkpoint.tensors import FLOATING, CheckpointError
 from factorattn.compress.rank import ranks_for_budget
-from factorattn.compress.reading import Checkpoint
-from factorattn.compress.tensors import FLOATING, CheckpointError
 from factorattn.contract import choose
 from factorattn.factor.lowrank import rank_for_energy, rank_for_error
 from factorattn.scalars import flag, generator, positive, real, whole
@@ -25,7 +25,7 @@ _NAMED = 4  # matrices that a message names
 
 @dataclass(frozen=True)
 class Choice:
-    """The options of `factorattn.compress.factorize.factorize_checkpoint`, checked."""
+    """The options of `factorattn.compress.checkpoint.factorize.factorize_checkpoint`, checked."""
 
     method: str
     rank: int | None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import array_api_compat
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import Added, uniform
+from factorattn.compress.adapters.adapted import Added, uniform
 from factorattn.factor.door import admit
 from factorattn.factor.factored import Diagonal, Product
 from factorattn.scalars import generator, real

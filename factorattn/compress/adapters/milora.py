@@ -9,8 +9,8 @@ and are the frozen rest, are orthogonal to them.
 from typing import Any
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LoRA
-from factorattn.compress.pissa import INPUTS, halves, instead
+from factorattn.compress.adapters.adapted import LoRA
+from factorattn.compress.adapters.pissa import INPUTS, halves, instead
 from factorattn.factor.door import admit
 from factorattn.scalars import positive
 

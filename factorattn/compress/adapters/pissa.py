@@ -8,7 +8,7 @@ What is frozen is the rest. Training starts from W, as LoRA does, but with facto
 from typing import Any
 
 from factorattn.catalogue import Adapter
-from factorattn.compress.adapted import LoRA
+from factorattn.compress.adapters.adapted import LoRA
 from factorattn.factor.door import admit
 from factorattn.factor.lowrank.truncated_svd import leading_triplets
 from factorattn.scalars import positive

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from factorattn.compress.checkpoint import KEY, Matrix, array_name, assemble, factored_matrices, paths_in
-from factorattn.compress.entry import Entry
-from factorattn.compress.reading import Checkpoint, open_checkpoint
-from factorattn.compress.tensors import CheckpointError, bits, count, encode
-from factorattn.compress.writing import refuse_part, whole_checkpoint
+from factorattn.compress.checkpoint.description import KEY, Matrix, array_name, assemble, factored_matrices, paths_in
+from factorattn.compress.checkpoint.entry import Entry
+from factorattn.compress.checkpoint.reading import Checkpoint, open_checkpoint
+from factorattn.compress.checkpoint.tensors import CheckpointError, bits, count, encode
+from factorattn.compress.checkpoint.writing import refuse_part, whole_checkpoint
 
 __all__ = ["Reconstruction", "reconstruct_checkpoint"]
 

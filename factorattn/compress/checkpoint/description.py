@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from factorattn.compress.entry import Entry
-from factorattn.compress.reading import Checkpoint
-from factorattn.compress.tensors import FLOATING, CheckpointError, decode
+from factorattn.compress.checkpoint.entry import Entry
+from factorattn.compress.checkpoint.reading import Checkpoint
+from factorattn.compress.checkpoint.tensors import FLOATING, CheckpointError, decode
 from factorattn.factor.factored import Factored
 from factorattn.factor.factored.packing import unpack
 

@@ -1,0 +1,1 @@
+"""Trained weights that take few new parameters: one adapter a file."""

@@ -1,0 +1,1 @@
+"""A file of tensors in, a factored one out, and back: tensor by tensor."""
