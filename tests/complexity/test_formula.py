@@ -56,7 +56,8 @@ def test_whatever_sum_of_products_can_be_written_is_read_back(terms):
 @pytest.mark.parametrize(
     "formula",
     [
-        "n - d", "n/2", "n/(d*e)", "n//d", "-n", "n**-1", "n**1.5", "n**(d/2)", "n**d", "2**n", "(n*d)**2", "n**2**2", "n*(d + e)",
+        "n - d", "n/2", "n/(d*e)", "n//d", "-n", "n**-1", "n**1.5", "n**(d/2)", "n**d", "2**n",
+        "(n*d)**2", "n**2**2", "n*(d + e)",
         "f(n)", "n.d", "n[0]", "n if d else e", "'n'", "True*n", "n % d", "log(n)*d", "n and d", "__import__('os')",
     ],
 )  # fmt: skip

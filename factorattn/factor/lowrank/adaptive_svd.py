@@ -112,9 +112,8 @@ def adaptive_svd(
     while True:
         width = min(block, side - basis.shape[-1])
         new = range_basis(rest, width, power=power, sketch=sketch, rng=rng, xp=xp)
-        new = xp.linalg.qr(new - basis @ (adjoint(basis, xp=xp) @ new))[
-            0
-        ]  # (p, b): rounding left some of the old in it
+        new = new - basis @ (adjoint(basis, xp=xp) @ new)  # rounding left some of the old in it
+        new = xp.linalg.qr(new)[0]  # (p, b)
         part = adjoint(new, xp=xp) @ rest  # (b, q)
         basis, found = xp.concat([basis, new], axis=-1), xp.concat([found, part], axis=-2)
         rest = rest - new @ part
