@@ -230,7 +230,7 @@ class Study:
     def chosen(self, spectra: dict[str, np.ndarray], rank: int) -> dict[str, int | None]:
         """Ranks of the layers for as many parameters as `rank` in every layer would take."""
         shapes = {name: w.shape for name, w in self.matrices.items()}
-        return ranks_for_budget(spectra, shapes, rank * sum(map(sum, shapes.values())))
+        return ranks_for_budget(spectra, shapes, rank * sum(map(sum, shapes.values())), weight="layers")
 
     def table(self, rank: int) -> Product:
         """The embeddings of words, factored as ALBERT does."""

@@ -191,7 +191,7 @@ def _paper(f: Callable) -> str:
     """The reference in the docstring, and its key in docs/references.bib."""
     _, _, after = inspect.cleandoc(f.__doc__ or "").partition("References\n----------\n")
     key = f.record.paper  # type: ignore[attr-defined]
-    reference = " ".join(after.partition("\n\n")[0].split()).removeprefix(".. [1] ")
+    reference = " ".join(after.partition("\n\n")[0].split()).removeprefix(".. [1] ").partition(" .. [2]")[0]
     return f"{reference} [{key}]" if reference else key
 
 
