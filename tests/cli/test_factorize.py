@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import heed_interrupts
 from safetensors.numpy import load_file, save_file
 
 from factorattn.cli.factorize import Method
@@ -277,7 +278,9 @@ def test_an_interrupt_in_the_middle_leaves_the_old_file(tmp_path, number, code, 
     before = None if where == "folder" else target.read_bytes()
     words = ["factorize", source, "--rank", 5, "--output", f"{target}/" if where == "folder" else target]
     words += ["--json", folder / "a.json", "--picture", folder / "a.png"]
-    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 60
     while not any(
         "tmp" in path.name and "json" not in path.name and "png" not in path.name for path in folder.iterdir()

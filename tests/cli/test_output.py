@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from processes import heed_interrupts
 
 from factorattn import CATALOGUE
 from factorattn.cli.charts import growth
@@ -148,7 +149,9 @@ def test_an_interrupt_leaves_no_file_and_says_one_line(tmp_path):
     words = ["compare", "--input", source, "--kernels", "off", "--only", "softmax"]
     words += ["--json", folder / "a.json", "--html", folder / "a.html"]
     command = [sys.executable, "-m", "factorattn", *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     while len(list(folder.iterdir())) < 2:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
