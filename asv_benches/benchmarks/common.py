@@ -92,7 +92,7 @@ FACTORS = (
     "axial_table",
 )
 
-FACTOR_OPTIONS = {"axial_table": {"x": 16, "y": 16}}  # a grid of 256 places
+FACTOR_OPTIONS = {"axial_table": {"x": 16, "y": 16}, "robust_pca": {"iterations": 20}}  # a grid of 256 places
 LARGEST = {"axial_table": 256}
 
 OPTIONS = {

@@ -191,3 +191,10 @@ def test_it_agrees_with_tensorly():
     allowed = np.sqrt(1e-7) * np.linalg.norm(a)  # the parts are known to half of the digits of the sum
     assert np.linalg.norm(np.asarray(svd.to_dense()) - low) <= allowed
     assert np.linalg.norm(few.x - sparse) <= allowed
+
+
+def test_in_single_precision_the_rounds_end_at_its_rounding():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((32, 2)) @ rng.standard_normal((2, 32)) + 5.0 * (rng.random((32, 32)) < 0.05)
+    one, more = (robust_pca(a.astype("float32"), iterations).to_dense() for iterations in (600, 1000))
+    np.testing.assert_array_equal(one, more)

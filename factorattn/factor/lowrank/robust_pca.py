@@ -43,7 +43,8 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
         What the entries of the sparse part weigh against the singular values of the other; 1 / sqrt(max(p, q)) by
         default, with which the theorem holds.
     tolerance : float, >= 0
-        Rounds end when the sum differs from `a` by no more than this, relative to the norm of `a` (Frobenius).
+        Rounds end when the sum differs from `a` by no more than this, relative to the norm of `a` (Frobenius), or by
+        no more than rounding: 4 eps, which in single precision is above the default.
 
     Returns
     -------
@@ -82,6 +83,7 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
     tolerance = real(tolerance=tolerance)
     if tolerance < 0:
         raise ValueError(f"tolerance must be 0 or more, got {tolerance!r}")
+    eps = float(xp.finfo(a.dtype).eps)
     scale = unit_scale(a, xp=xp)  # (1, 1)
     a = a / scale
     norm = float(xp.linalg.vector_norm(a))
@@ -93,10 +95,9 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
         sparse = shrink_entries(a - low + y / mu, weight / mu, xp=xp)
         rest = a - low - sparse
         y = y + mu * rest
-        if float(xp.linalg.vector_norm(rest)) <= tolerance * norm:
+        if float(xp.linalg.vector_norm(rest)) <= max(tolerance, 4 * eps) * norm:
             break
-    lost = float(xp.finfo(a.dtype).eps) * norm
-    error = xp.hypot(xp.linalg.vector_norm(rest), xp.asarray(lost, dtype=s.dtype, device=s.device)) * scale[0, 0]
+    error = xp.hypot(xp.linalg.vector_norm(rest), xp.asarray(eps * norm, dtype=s.dtype, device=s.device)) * scale[0, 0]
     return Sum((SVD(u, s * scale[0, :], vt), Sparse(sparse * scale)), error_bound=error)
 
 
