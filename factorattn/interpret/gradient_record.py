@@ -1,0 +1,201 @@
+"""The record of what was computed, swept back; and the same rules turned round, to push tangents forward.
+
+    rule(xp, x, y) = out, (pull_x, pull_y)      pull_x(g) = g d out / d x
+
+A pull is linear in g, so its transpose is the derivative forward: t -> (d out / d x) t. It is found by differentiating
+the pull itself, so that one rule serves both directions, and the two cannot disagree.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import array_api_compat
+
+from factorattn.interpret.gradient_array import Array, bare
+
+__all__ = ["Node", "apply", "levels", "sweep"]
+
+_order = itertools.count()  # of nodes: a node comes after those that it was made of
+levels = itertools.count(1)  # of derivatives: what is taken later lies inside
+
+
+class Node:
+    """One call in the record: which nodes its inputs came from, and how cotangents are pulled back to them.
+
+    Attributes
+    ----------
+    outputs : list of (shape, dtype, device)
+    parents : sequence of (Node, int)
+        For each input that is differentiated: the node that made it, and which of its outputs it is.
+    pull : callable or None
+        From cotangents of the outputs, and a namespace, to those of the parents; None at a variable.
+    xp : namespace
+        Of the values.
+    """
+
+    __slots__ = ("order", "outputs", "parents", "pull", "xp")
+
+    def __init__(self, xp: Any, outputs: Sequence[Any], parents: Sequence[tuple["Node", int]] = (), pull: Any = None):
+        self.xp, self.parents, self.pull, self.order = xp, parents, pull, next(_order)
+        self.outputs = [(x.shape, x.dtype, array_api_compat.device(x)) for x in outputs]
+
+    def __lt__(self, other: "Node") -> bool:
+        return self.order > other.order  # a heap gives the youngest first
+
+
+def apply(
+    xp: Any, rule: Callable, args: Sequence[Any], options: dict[str, Any], *, below: Callable | None = None
+) -> Any:
+    """Call a rule on arrays of any level: on the values of the topmost one, of which the outputs are.
+
+    Parameters
+    ----------
+    xp : GradientNamespace
+    rule : callable
+        ``rule(xp, *args, **options)`` returns the output, or a tuple of outputs, and the pulls: a sequence with one for
+        each positional argument (or member of an argument that is a list), called as ``pull(g, xp)``; or one callable
+        that gives the cotangents of all. Several outputs have several cotangents g, in a tuple.
+    args : sequence
+        All that may be differentiated.
+    options : dict
+    below : callable, optional
+        The function itself, for arguments that are all constant.
+    """
+    if any(isinstance(value, Array) and value.level for value in options.values()):
+        raise TypeError("arrays that are differentiated must be given by position")
+    options = {name: bare(value) for name, value in options.items()}
+    slots = _slots(args)
+    level = max((x.level for x in slots if isinstance(x, Array)), default=0)
+    if not level:
+        args = [bare(x) for x in args]
+        out = rule(xp.base, *args, **options)[0] if below is None else below(*args, **options)
+        return _each(lambda x, _: Array(x, xp), out)
+    active = [i for i, x in enumerate(slots) if isinstance(x, Array) and x.level == level]
+    links = [slots[i].link for i in active]
+    args = [_lowered(x, level) for x in args]
+    inside = xp.base
+    if any(isinstance(x, Array) and x.level for x in _slots(args)):
+        inside, args = xp, [_lifted(x, xp) for x in args]
+    else:
+        args = [bare(x) for x in args]
+    out, pulls = rule(inside, *args, **options)
+    del args, slots  # the pulls keep what they need
+    pull, outs = _joint(pulls, active), out if isinstance(out, tuple) else (out,)
+    if isinstance(links[0], tuple):
+        node = Node(inside, outs, links, pull)
+        found = [(node, i) for i in range(len(outs))]
+    else:
+        found = _pushed(pull, outs, links, inside, xp)
+
+    def linked(x, i):
+        smooth = inside.isdtype(x.dtype, ("real floating", "complex floating"))
+        return Array(x, xp, level, found[i]) if smooth else Array(x, xp)
+
+    return _each(linked, out)
+
+
+def _slots(args):
+    """Arguments one by one, and the members of lists of arrays."""
+    slots: list[Any] = []
+    for x in args:
+        if isinstance(x, list | tuple) and any(isinstance(part, Array) for part in x):
+            slots.extend(x)
+        else:
+            slots.append(x)
+    return slots
+
+
+def _lowered(x, level):
+    if isinstance(x, Array):
+        return x.value if x.level == level else x
+    if isinstance(x, list | tuple) and any(isinstance(part, Array) for part in x):
+        return type(x)(_lowered(part, level) for part in x)
+    return x
+
+
+def _lifted(x, xp):
+    if isinstance(x, list | tuple):
+        return type(x)(_lifted(part, xp) for part in x)
+    return xp.constant(x) if array_api_compat.is_array_api_obj(x) else x
+
+
+def _joint(pulls, active):
+    """The pulls of those inputs that are differentiated, as one."""
+    if callable(pulls):
+        return lambda gs, xp: [found[i] for found in (pulls(gs if len(gs) > 1 else gs[0], xp),) for i in active]
+    chosen = [pulls[i] for i in active]
+    return lambda gs, xp: [pull(gs if len(gs) > 1 else gs[0], xp) for pull in chosen]
+
+
+def _each(f, out):
+    return tuple(f(x, i) for i, x in enumerate(out)) if isinstance(out, tuple) else f(out, 0)
+
+
+def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node], *, keep: bool) -> list[Any]:
+    """Pull cotangents back from outputs to variables.
+
+    Parameters
+    ----------
+    seeds : sequence of (link, cotangent)
+    sources : sequence of Node
+        The variables.
+    keep : bool
+        Whether the record may be swept again. If not, each node lets go of what it holds as soon as it was used.
+
+    Returns
+    -------
+    list of array or None
+        The cotangents of the variables; None where none arrived.
+    """
+    held: dict[int, list[Any]] = {}
+    heap: list[Node] = []
+
+    def give(link, g):
+        node, index = link
+        if node.order not in held:
+            held[node.order] = [None] * len(node.outputs)
+            heapq.heappush(heap, node)
+        before = held[node.order][index]
+        held[node.order][index] = g if before is None else before + g
+
+    for link, g in seeds:
+        give(link, g)
+    while heap:
+        node = heapq.heappop(heap)
+        if node.pull is None:
+            continue
+        gs = held.pop(node.order)
+        xp = next((g._xp for g in gs if isinstance(g, Array)), node.xp)
+        filled = tuple(_filled(g, output, xp) for g, output in zip(gs, node.outputs, strict=True))
+        parents, pulled = node.parents, node.pull(filled, xp)
+        if not keep:
+            node.parents, node.pull = (), None
+        del gs, filled
+        while pulled:
+            g = pulled.pop()
+            if g is not None:
+                give(parents[len(pulled)], g)
+    return [held.get(source.order, [None])[0] for source in sources]
+
+
+def _filled(g, output, xp):
+    """A cotangent; zeros where none arrived. In a namespace with levels it is an array of it."""
+    shape, dtype, device = output
+    if g is None:
+        return xp.zeros(shape, dtype=dtype, device=device)
+    return xp.constant(g) if hasattr(xp, "constant") else g
+
+
+def _pushed(pull, outs, tangents, inside, xp):
+    """Tangents of the outputs: the transpose of a pull, applied to tangents of inputs."""
+    level, sources = next(levels), [Node(inside, (x,)) for x in outs]
+    cotangents = tuple(
+        Array(inside.zeros(x.shape, dtype=x.dtype, device=array_api_compat.device(x)), xp, level, (source, 0))
+        for x, source in zip(outs, sources, strict=True)
+    )
+    pulled = pull(cotangents, xp)
+    seeds = [(x.link, t) for x, t in zip(pulled, tangents, strict=True) if isinstance(x, Array) and x.level == level]
+    found = sweep(seeds, sources, keep=False)
+    return [_filled(g, source.outputs[0], inside) for g, source in zip(found, sources, strict=True)]

@@ -1,0 +1,233 @@
+"""Derivatives of functions of the array API, entry by entry, and the table of all.
+
+    rule(xp, x, y) = out, (pull_x, pull_y)      pull_x(g, xp) = g d out / d x
+
+Pulls keep only what they need, the result rather than the argument where either would do. Where the derivative is
+infinite, a cotangent of zero is pulled back to zero, so that entries which a `where` left out stay out. Complex numbers
+follow the convention of jax: g is multiplied by d out / d x, without a conjugate.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from factorattn.interpret.gradient_shapes import SHAPES, like, onto
+from factorattn.interpret.gradient_sums import SUMS
+
+__all__ = ["RULES"]
+
+BY_RESULT: dict[str, Callable] = {  # d out / d x from out
+    "exp": lambda y, xp: y,
+    "expm1": lambda y, xp: y + 1,
+    "tanh": lambda y, xp: 1 - y * y,
+    "reciprocal": lambda y, xp: -(y * y),
+}
+BY_ARGUMENT: dict[str, Callable] = {  # d out / d x from x
+    "positive": lambda x, xp: xp.ones_like(x),
+    "square": lambda x, xp: 2 * x,
+    "sin": lambda x, xp: xp.cos(x),
+    "cos": lambda x, xp: -xp.sin(x),
+    "tan": lambda x, xp: 1 / xp.square(xp.cos(x)),
+    "sinh": lambda x, xp: xp.cosh(x),
+    "cosh": lambda x, xp: xp.sinh(x),
+    "asin": lambda x, xp: 1 / xp.sqrt((1 - x) * (1 + x)),
+    "acos": lambda x, xp: -1 / xp.sqrt((1 - x) * (1 + x)),
+    "atan": lambda x, xp: 1 / (1 + x * x),
+    "asinh": lambda x, xp: 1 / xp.sqrt(x * x + 1),
+    "acosh": lambda x, xp: 1 / xp.sqrt((x - 1) * (x + 1)),
+    "atanh": lambda x, xp: 1 / ((1 - x) * (1 + x)),
+    "log1p": lambda x, xp: 1 / (1 + x),
+}
+LOGARITHMS = {"log": 1.0, "log2": math.log(2), "log10": math.log(10)}
+
+
+def _by_result(name):
+    def rule(xp, x, /):
+        y = getattr(xp, name)(x)
+        return y, (lambda g, xp: g * BY_RESULT[name](y, xp),)
+
+    return rule
+
+
+def _by_argument(name):
+    def rule(xp, x, /):
+        return getattr(xp, name)(x), (lambda g, xp: g * BY_ARGUMENT[name](x, xp),)
+
+    return rule
+
+
+def _over(g, x, xp):
+    """The quotient g / x, and zero where g is."""
+    return g / xp.where((g == 0) & (x == 0), 1, x)
+
+
+def _logarithm(name):
+    def rule(xp, x, /):
+        return getattr(xp, name)(x), (lambda g, xp: _over(g * (1 / LOGARITHMS[name]), x, xp),)
+
+    return rule
+
+
+def _sqrt(xp, x, /):
+    y = xp.sqrt(x)
+    return y, (lambda g, xp: _over(0.5 * g, y, xp),)
+
+
+def _negative(xp, x, /):
+    return -x, (lambda g, xp: -g,)
+
+
+def _abs(xp, x, /):
+    y = xp.abs(x)
+    if xp.isdtype(x.dtype, "complex floating"):
+        return y, (lambda g, xp: g * xp.conj(x) / xp.where(y == 0, 1, y),)
+    return y, (lambda g, xp: g * xp.sign(x),)
+
+
+def _add(xp, x, y, /):
+    a, b = like(x), like(y)
+    return xp.add(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(g, b, xp=xp))
+
+
+def _subtract(xp, x, y, /):
+    a, b = like(x), like(y)
+    return xp.subtract(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(-g, b, xp=xp))
+
+
+def _multiply(xp, x, y, /):
+    a, b = like(x), like(y)
+    return xp.multiply(x, y), (lambda g, xp: onto(g * y, a, xp=xp), lambda g, xp: onto(g * x, b, xp=xp))
+
+
+def _divide(xp, x, y, /):
+    a, b, out = like(x), like(y), xp.divide(x, y)
+    return out, (lambda g, xp: onto(g / y, a, xp=xp), lambda g, xp: onto(-(g * out / y), b, xp=xp))
+
+
+def _remainder(xp, x, y, /):
+    a, b = like(x), like(y)
+    quotient = xp.floor_divide(x, y)
+    return xp.remainder(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(-(g * quotient), b, xp=xp))
+
+
+def _pow(xp, x, y, /):
+    a, b, out = like(x), like(y), xp.pow(x, y)
+
+    def by_base(g, xp):
+        base = xp.where((x == 0) & ((g == 0) | (y == 0)), 1, x)  # 0 x^-1 is nothing
+        return onto(g * (y * xp.pow(base, y - 1)), a, xp=xp)
+
+    def by_power(g, xp):
+        slope = (math.log(x) if x else 0.0) if a is None else xp.log(xp.where(x == 0, 1, x))
+        return onto(g * out * slope, b, xp=xp)
+
+    return out, (by_base, by_power)
+
+
+def _atan2(xp, x, y, /):
+    a, b = like(x), like(y)
+    square = x * x + y * y
+    return xp.atan2(x, y), (
+        lambda g, xp: onto(_over(g * y, square, xp), a, xp=xp),
+        lambda g, xp: onto(_over(-(g * x), square, xp), b, xp=xp),
+    )
+
+
+def _hypot(xp, x, y, /):
+    a, b, out = like(x), like(y), xp.hypot(x, y)
+    return out, (
+        lambda g, xp: onto(_over(g * x, out, xp), a, xp=xp),
+        lambda g, xp: onto(_over(g * y, out, xp), b, xp=xp),
+    )
+
+
+def _logaddexp(xp, x, y, /):
+    a, b, out = like(x), like(y), xp.logaddexp(x, y)
+    return out, (
+        lambda g, xp: onto(g * xp.exp(xp.subtract(x, out)), a, xp=xp),
+        lambda g, xp: onto(g * xp.exp(xp.subtract(y, out)), b, xp=xp),
+    )
+
+
+def _extreme(name, above):
+    """Of two equal numbers, each has half of the derivative."""
+
+    def rule(xp, x, y, /):
+        a, b = like(x), like(y)
+        share = getattr(xp, above)(x, y)  # where x is the one
+        tie = xp.equal(x, y)
+
+        def pull(g, own, to, xp):
+            return onto(xp.where(tie, 0.5 * g, xp.where(own, g, 0)), to, xp=xp)
+
+        return getattr(xp, name)(x, y), (
+            lambda g, xp: pull(g, share, a, xp),
+            lambda g, xp: pull(g, ~share, b, xp),
+        )
+
+    return rule
+
+
+def _clip(xp, x, /, min=None, max=None):
+    inside = xp.ones_like(x, dtype=xp.bool)
+    inside = inside if min is None else inside & (x >= min)
+    inside = inside if max is None else inside & (x <= max)
+    a, low, high = like(x), like(min), like(max)
+    return xp.clip(x, min, max), (
+        lambda g, xp: onto(xp.where(inside, g, 0), a, xp=xp),
+        lambda g, xp: onto(xp.where(xp.less(x, min), g, 0), low, xp=xp),
+        lambda g, xp: onto(xp.where(xp.greater(x, max), g, 0), high, xp=xp),
+    )
+
+
+def _where(xp, condition, x, y, /):
+    a, b = like(x), like(y)
+    return xp.where(condition, x, y), (
+        None,
+        lambda g, xp: onto(xp.where(condition, g, 0), a, xp=xp),
+        lambda g, xp: onto(xp.where(condition, 0, g), b, xp=xp),
+    )
+
+
+def _real(xp, x, /):
+    if not xp.isdtype(x.dtype, "complex floating"):
+        return xp.real(x), (lambda g, xp: g,)
+    dtype = x.dtype
+    return xp.real(x), (lambda g, xp: xp.astype(g, dtype),)
+
+
+def _imag(xp, x, /):
+    dtype = x.dtype
+    return xp.imag(x), (lambda g, xp: xp.astype(g, dtype) * -1j,)
+
+
+def _conj(xp, x, /):
+    return xp.conj(x), (lambda g, xp: xp.conj(g) if xp.isdtype(g.dtype, "complex floating") else g,)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    **{name: _by_result(name) for name in BY_RESULT},
+    **{name: _by_argument(name) for name in BY_ARGUMENT},
+    **{name: _logarithm(name) for name in LOGARITHMS},
+    "sqrt": _sqrt,
+    "negative": _negative,
+    "abs": _abs,
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "divide": _divide,
+    "remainder": _remainder,
+    "pow": _pow,
+    "atan2": _atan2,
+    "hypot": _hypot,
+    "logaddexp": _logaddexp,
+    "maximum": _extreme("maximum", "greater"),
+    "minimum": _extreme("minimum", "less"),
+    "clip": _clip,
+    "where": _where,
+    "real": _real,
+    "imag": _imag,
+    "conj": _conj,
+    **SHAPES,
+    **SUMS,
+}
