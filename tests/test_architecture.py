@@ -173,14 +173,17 @@ MAY_IMPORT = {
     "complexity": {"complexity", "contract", "scalars", "interpret", "primitives"},
     "contract": set(),
     "data": {"data"},
-    "model": {"model", "attention", "catalogue", "contract", "factor", "position", "primitives", "scalars"},
+    "model": {
+        *("model", "attention", "catalogue", "contract", "scalars", "factor", "primitives"),
+        *("score", "distribution", "position", "interpret"),
+    },
     "compress": {"compress", "factor", "catalogue", "contract", "scalars", "primitives"},
     "factor": {"factor", "catalogue", "contract", "scalars", "primitives"},
     "interpret": {"interpret"},
     "pattern": {"pattern", "contract", "scalars"},
     "position": {"position", "catalogue", "contract", "scalars", "factor", "primitives"},
-    "primitives": {"primitives", "contract", "scalars"},
-    "distribution": {"distribution", "catalogue", "contract", "scalars", "primitives"},
+    "primitives": {"primitives", "contract", "scalars", "interpret"},
+    "distribution": {"distribution", "catalogue", "contract", "scalars", "primitives", "interpret"},
     "score": {"score", "catalogue", "contract", "scalars", "factor", "primitives"},
 }
 

@@ -21,6 +21,7 @@ import numpy as np
 from factorattn.interpret.counting_fft import FFT
 from factorattn.interpret.counting_linalg import LINALG
 from factorattn.interpret.counting_rules import FUNCTIONS
+from factorattn.interpret.missing import NoRule
 
 __all__ = ["OPERATORS", "Array", "CountingNamespace", "NeedsValues", "Tally", "counting"]
 
@@ -203,7 +204,7 @@ class CountingNamespace:
             return FUNCTIONS[name].__get__(self)
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NotImplementedError(f"counting has no rule for xp.{name}")
+        raise NoRule(f"counting has no rule for xp.{name}")
 
     def array(self, shape: tuple[int, ...], dtype: Any, base: Array | None = None) -> Array:
         """A new array, or a view of `base`."""
@@ -234,7 +235,7 @@ class _Extension:
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._rules:
-            raise NotImplementedError(f"counting has no rule for xp.{self._name}.{name}")
+            raise NoRule(f"counting has no rule for xp.{self._name}.{name}")
         return self._rules[name].__get__(self._xp)
 
 

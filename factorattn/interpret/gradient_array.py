@@ -10,7 +10,7 @@ from typing import Any
 
 import array_api_compat
 
-__all__ = ["Array", "bare"]
+__all__ = ["Array", "bare", "has_levels"]
 
 
 class Array:
@@ -97,6 +97,11 @@ class Array:
         return f"gradient.Array(level={self.level}, value={self.value!r})"
 
 
+def has_levels(xp: Any) -> bool:
+    """Whether a namespace is one of arrays that are differentiated."""
+    return hasattr(type(xp), "constant")
+
+
 def bare(x: Any) -> Any:
     """What lies below all levels: an array of the library, also inside of lists and tuples."""
     while isinstance(x, Array):
@@ -132,8 +137,11 @@ UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_
 
 def _operator(name: str, swapped: bool = False) -> Callable:
     def method(self: Array, other: Any) -> Any:
-        if not isinstance(other, Array | bool | int | float | complex) and not array_api_compat.is_array_api_obj(other):
-            return NotImplemented
+        if not isinstance(other, Array | bool | int | float | complex):
+            if not array_api_compat.is_array_api_obj(other):
+                return NotImplemented
+            if array_api_compat.array_namespace(other) is not self._xp.base:
+                raise TypeError(f"arrays of two libraries cannot meet: {type(bare(self))} and {type(other)}")
         f = getattr(self._xp, name)
         return f(other, self) if swapped else f(self, other)
 

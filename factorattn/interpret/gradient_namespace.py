@@ -13,8 +13,9 @@ from factorattn.interpret.gradient_fft import FFT
 from factorattn.interpret.gradient_linalg import LINALG
 from factorattn.interpret.gradient_record import apply
 from factorattn.interpret.gradient_rules import RULES
+from factorattn.interpret.missing import NoRule
 
-__all__ = ["GradientNamespace", "NoRule", "over"]
+__all__ = ["GradientNamespace", "over"]
 
 CONSTANT = {  # whose results do not change with small changes of their arguments
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
@@ -32,10 +33,6 @@ NAMED = {
 }
 
 
-class NoRule(NotImplementedError, AttributeError):
-    """A function of the array API has no derivative here; ``hasattr`` finds that it is not there."""
-
-
 class GradientNamespace:
     """The array API over the arrays of a namespace `base`. `over` makes it: one for each base."""
 
@@ -43,6 +40,7 @@ class GradientNamespace:
 
     def __init__(self, base: Any) -> None:
         self.base = base
+        self._floating: dict[Any, bool] = {}
         self.linalg, self.fft = _Extension(self, "linalg", LINALG), _Extension(self, "fft", FFT)
 
     def __getattr__(self, name: str) -> Any:
@@ -60,6 +58,12 @@ class GradientNamespace:
             raise NoRule(f"gradient has no rule for xp.{name}")
         setattr(self, name, found)  # the next time it is there
         return found
+
+    def floats(self, dtype: Any) -> bool:
+        """Whether arrays of a dtype are differentiated: all that are not whole numbers or booleans."""
+        if dtype not in self._floating:
+            self._floating[dtype] = self.base.isdtype(dtype, ("real floating", "complex floating"))
+        return self._floating[dtype]
 
     def constant(self, value: Any) -> Array:
         """An array of this namespace that does not depend on anything."""

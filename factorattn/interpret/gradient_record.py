@@ -13,7 +13,7 @@ from typing import Any
 
 import array_api_compat
 
-from factorattn.interpret.gradient_array import Array, bare
+from factorattn.interpret.gradient_array import Array, bare, has_levels
 
 __all__ = ["Node", "apply", "levels", "sweep"]
 
@@ -26,7 +26,8 @@ class Node:
 
     Attributes
     ----------
-    outputs : list of (shape, dtype, device)
+    outputs : sequence of (shape, dtype, device)
+        Of several outputs, for zeros where no cotangent arrives; a single one always gets its own.
     parents : sequence of (Node, int)
         For each input that is differentiated: the node that made it, and which of its outputs it is.
     pull : callable or None
@@ -39,7 +40,7 @@ class Node:
 
     def __init__(self, xp: Any, outputs: Sequence[Any], parents: Sequence[tuple["Node", int]] = (), pull: Any = None):
         self.xp, self.parents, self.pull, self.order = xp, parents, pull, next(_order)
-        self.outputs = [(x.shape, x.dtype, array_api_compat.device(x)) for x in outputs]
+        self.outputs = tuple(map(_described, outputs)) if len(outputs) > 1 else (None,)
 
     def __lt__(self, other: "Node") -> bool:
         return self.order > other.order  # a heap gives the youngest first
@@ -63,11 +64,13 @@ def apply(
     below : callable, optional
         The function itself, for arguments that are all constant.
     """
-    if any(isinstance(value, Array) and value.level for value in options.values()):
-        raise TypeError("arrays that are differentiated must be given by position")
-    options = {name: bare(value) for name, value in options.items()}
+    for name, value in options.items():
+        if isinstance(value, Array):
+            if value.level:
+                raise TypeError("arrays that are differentiated must be given by position")
+            options[name] = bare(value)
     slots = _slots(args)
-    level = max((x.level for x in slots if isinstance(x, Array)), default=0)
+    level = max([x.level for x in slots if isinstance(x, Array)], default=0)
     if not level:
         args = [bare(x) for x in args]
         out = rule(xp.base, *args, **options)[0] if below is None else below(*args, **options)
@@ -75,11 +78,8 @@ def apply(
     active = [i for i, x in enumerate(slots) if isinstance(x, Array) and x.level == level]
     links = [slots[i].link for i in active]
     args = [_lowered(x, level) for x in args]
-    inside = xp.base
-    if any(isinstance(x, Array) and x.level for x in _slots(args)):
-        inside, args = xp, [_lifted(x, xp) for x in args]
-    else:
-        args = [bare(x) for x in args]
+    nested = [x for x in _slots(args) if isinstance(x, Array) and x.level]
+    inside, args = (xp, [_lifted(x, xp) for x in args]) if nested else (xp.base, [bare(x) for x in args])
     out, pulls = rule(inside, *args, **options)
     del args, slots  # the pulls keep what they need
     pull, outs = _joint(pulls, active), out if isinstance(out, tuple) else (out,)
@@ -89,18 +89,14 @@ def apply(
     else:
         found = _pushed(pull, outs, links, inside, xp)
 
-    def linked(x, i):
-        smooth = inside.isdtype(x.dtype, ("real floating", "complex floating"))
-        return Array(x, xp, level, found[i]) if smooth else Array(x, xp)
-
-    return _each(linked, out)
+    return _each(lambda x, i: Array(x, xp, level, found[i]) if xp.floats(x.dtype) else Array(x, xp), out)
 
 
 def _slots(args):
     """Arguments one by one, and the members of lists of arrays."""
     slots: list[Any] = []
     for x in args:
-        if isinstance(x, list | tuple) and any(isinstance(part, Array) for part in x):
+        if isinstance(x, (list, tuple)) and any(isinstance(part, Array) for part in x):
             slots.extend(x)
         else:
             slots.append(x)
@@ -126,7 +122,7 @@ def _joint(pulls, active):
     if callable(pulls):
         return lambda gs, xp: [found[i] for found in (pulls(gs if len(gs) > 1 else gs[0], xp),) for i in active]
     chosen = [pulls[i] for i in active]
-    return lambda gs, xp: [pull(gs if len(gs) > 1 else gs[0], xp) for pull in chosen]
+    return lambda gs, xp: [pull and pull(gs if len(gs) > 1 else gs[0], xp) for pull in chosen]
 
 
 def _each(f, out):
@@ -168,7 +164,9 @@ def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node]
             continue
         gs = held.pop(node.order)
         xp = next((g._xp for g in gs if isinstance(g, Array)), node.xp)
-        filled = tuple(_filled(g, output, xp) for g, output in zip(gs, node.outputs, strict=True))
+        filled = tuple(_zeros(output, xp) if g is None else g for g, output in zip(gs, node.outputs, strict=True))
+        if has_levels(xp):  # a namespace of levels: cotangents are arrays of it
+            filled = tuple(map(xp.constant, filled))
         parents, pulled = node.parents, node.pull(filled, xp)
         if not keep:
             node.parents, node.pull = (), None
@@ -180,22 +178,21 @@ def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node]
     return [held.get(source.order, [None])[0] for source in sources]
 
 
-def _filled(g, output, xp):
-    """A cotangent; zeros where none arrived. In a namespace with levels it is an array of it."""
+def _described(x):
+    return x.shape, x.dtype, array_api_compat.device(x)
+
+
+def _zeros(output, xp):
     shape, dtype, device = output
-    if g is None:
-        return xp.zeros(shape, dtype=dtype, device=device)
-    return xp.constant(g) if hasattr(xp, "constant") else g
+    return xp.zeros(shape, dtype=dtype, device=device)
 
 
 def _pushed(pull, outs, tangents, inside, xp):
     """Tangents of the outputs: the transpose of a pull, applied to tangents of inputs."""
     level, sources = next(levels), [Node(inside, (x,)) for x in outs]
-    cotangents = tuple(
-        Array(inside.zeros(x.shape, dtype=x.dtype, device=array_api_compat.device(x)), xp, level, (source, 0))
-        for x, source in zip(outs, sources, strict=True)
-    )
+    zeros = [_zeros(_described(x), inside) for x in outs]
+    cotangents = tuple(Array(x, xp, level, (source, 0)) for x, source in zip(zeros, sources, strict=True))
     pulled = pull(cotangents, xp)
     seeds = [(x.link, t) for x, t in zip(pulled, tangents, strict=True) if isinstance(x, Array) and x.level == level]
     found = sweep(seeds, sources, keep=False)
-    return [_filled(g, source.outputs[0], inside) for g, source in zip(found, sources, strict=True)]
+    return [x if g is None else g for g, x in zip(found, zeros, strict=True)]

@@ -201,7 +201,7 @@ def _sort(xp, x, /, *, axis=-1, descending=False, stable=True):
 
 
 def _along(part, axis):
-    return (*(slice(None),) * axis, part)
+    return (*(slice(None),) * axis, part, ...)
 
 
 SHAPES: dict[str, Callable] = {

@@ -106,7 +106,7 @@ def _cumulative_sum(xp, x, /, *, axis=None, dtype=None, include_initial=False):
     at, before = (0 if axis is None else axis) % x.ndim, x.dtype
 
     def pull(g, xp):
-        g = g[(*(slice(None),) * at, slice(1, None))] if include_initial else g
+        g = g[(*(slice(None),) * at, slice(1, None), ...)] if include_initial else g
         return cast(xp.flip(xp.cumulative_sum(xp.flip(g, axis=at), axis=at), axis=at), before, xp=xp)
 
     return xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial), (pull,)

@@ -12,23 +12,26 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from factorattn.interpret.gradient_array import has_levels
+
 __all__ = ["add_at", "added", "added_along", "place", "placed"]
 
 
 def placed(g, shape, key, device, *, xp):
-    return xp._place(g, shape, key, device) if hasattr(xp, "constant") else place(xp, g, shape, key, device)[0]
+    return xp._place(g, shape, key, device) if has_levels(xp) else place(xp, g, shape, key, device)[0]
 
 
 def place(xp: Any, g: Any, shape: tuple[int, ...], key: Any, device: Any, /) -> tuple[Any, Any]:
     """Zeros of a shape, with g at an index."""
     pulls = (lambda h, xp: h[key],)
-    if hasattr(xp, "constant"):
+    if has_levels(xp):
         return xp._place(g, shape, key, device), pulls
     out = xp.zeros(shape, dtype=g.dtype, device=device)
     if array_api_compat.is_jax_array(out):
         return out.at[key].set(g), pulls
     if hasattr(out, "__setitem__"):
-        out[key] = g
+        there = tuple(part for part in (key if isinstance(key, tuple) else (key,)) if part is not None)
+        out[there] = xp.reshape(g, out[there].shape)  # new axes may not be written to everywhere
         return out, pulls
     return _padded(xp, g, shape, key, device), pulls
 
@@ -58,13 +61,13 @@ def _padded(xp, g, shape, key, device):
 
 
 def added(g, indices, rows, axis, *, xp):
-    return xp._add_at(g, indices, rows, axis) if hasattr(xp, "constant") else add_at(xp, g, indices, rows, axis)[0]
+    return xp._add_at(g, indices, rows, axis) if has_levels(xp) else add_at(xp, g, indices, rows, axis)[0]
 
 
 def add_at(xp: Any, g: Any, indices: Any, rows: int, axis: int, /) -> tuple[Any, Any]:
     """Slices of g along an axis, added up where indices (k,) send them, among `rows` places."""
     pulls = (lambda h, xp: xp.take(h, indices, axis=axis),)
-    if hasattr(xp, "constant"):
+    if has_levels(xp):
         return xp._add_at(g, indices, rows, axis), pulls
     moved = xp.moveaxis(g, axis, 0)
     shape = (rows, *moved.shape[1:])

@@ -1,6 +1,5 @@
 """Arguments made variables, and cotangents of results brought back to them: what `gradient` is made of."""
 
-
 import array_api_compat
 
 from factorattn.interpret.gradient_array import Array
