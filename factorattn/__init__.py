@@ -11,8 +11,9 @@ The map:
     factorattn.factor        matrices as products: low rank, chosen columns, structure, tensors, sketches
     factorattn.compress      trained weights made smaller: adapters, ranks for a budget, checkpoints
     factorattn.model         models that are built of all this
-    factorattn.interpret     namespaces that read the same text as cost
+    factorattn.interpret     namespaces that read the same text as cost, and as gradients
     factorattn.complexity    counted cost, exact polynomials, declared formulas
+    factorattn.experiment    real runs: models trained on the data of the package
     factorattn.testing       laws that every mechanism obeys, to run on your own
     factorattn.data          small real inputs, with source and licence
 
@@ -44,6 +45,7 @@ from factorattn.catalogue import (
 )
 from factorattn.complexity import Cost, cost, memory_polynomial, time_polynomial
 from factorattn.interpret.counting import NeedsValues, counting
+from factorattn.interpret.gradient import checkpoint, grad, jacobian, jvp, stop_gradient, value_and_grad, vjp
 from factorattn.primitives.dispatch import Unsupported, explain, kernels
 
 __version__ = "0.1.0"
@@ -60,14 +62,21 @@ __all__ = [
     "Record",
     "Score",
     "Unsupported",
+    "checkpoint",
     "cost",
     "counting",
     "explain",
     "family",
     "find",
+    "grad",
+    "jacobian",
+    "jvp",
     "kernels",
     "mechanism",
     "memory_polynomial",
+    "stop_gradient",
     "time_polynomial",
+    "value_and_grad",
+    "vjp",
 ]
 __all__ += attention.__all__

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from factorattn import CATALOGUE, __version__
+from factorattn.cli.encode import encode
 from factorattn.cli.errors import TERMINATED, BadInput, Commands, NothingDone
 from factorattn.cli.factorize import factorize, reconstruct
 from factorattn.cli.output import STDOUT, distinct, progress, whole_file
 from factorattn.cli.sizes import read_budget, read_count, read_seed, read_sizes
+from factorattn.cli.train import train
 
 if TYPE_CHECKING:
     from factorattn.cli.inputs import Input
@@ -183,6 +185,8 @@ def cost(
 
 app.command()(factorize)
 app.command()(reconstruct)
+app.add_typer(train, name="train")
+app.command()(encode)
 
 
 def _selected(only: list[str] | None) -> list[str]:

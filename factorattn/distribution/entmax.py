@@ -10,11 +10,16 @@ import math
 from numbers import Real
 from typing import Any
 
+from array_api_compat import array_namespace
+
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
 from factorattn.distribution.rows import below_top
+from factorattn.distribution.simplex_gradient import by_order, pull_scores
 from factorattn.distribution.softmax import softmax
 from factorattn.distribution.sparsemax import sparsemax
+from factorattn.interpret.gradient_implicit import with_derivative
+from factorattn.interpret.gradient_shapes import like, onto
 from factorattn.scalars import real
 
 __all__ = ["entmax"]
@@ -65,14 +70,13 @@ def entmax(a: Any, alpha: Any | None = None) -> Any:
         if size["m"] == 0:
             return a
         dtype, (a,) = working_precision(a, xp=xp)
-        return xp.astype(_bisect(a, float(alpha) - 1.0, xp=xp), dtype, copy=False)
+        return xp.astype(_bisect(a, float(alpha) - 1.0), dtype, copy=False)
     xp, size = check(INPUTS, a=a, alpha=alpha)
     dtype, (a, alpha) = working_precision(a, alpha, xp=xp)
     if size["m"] == 0:
         return xp.astype(a + 0.0 * alpha[..., None], dtype, copy=False)
     order = alpha[..., None] - 1.0  # (..., 1)
-    order = xp.where(order == 0, float(xp.finfo(a.dtype).eps), order)  # the limit of softmax, to rounding
-    return xp.astype(_bisect(a, xp.where(order < 0, xp.nan, order), xp=xp), dtype, copy=False)
+    return xp.astype(_bisect(a, xp.where(order < 0, xp.nan, order)), dtype, copy=False)
 
 
 def _entmax15(a):
@@ -81,6 +85,12 @@ def _entmax15(a):
     if size["m"] == 0:
         return a
     dtype, (a,) = working_precision(a, xp=xp)
+    return xp.astype(_sort(a), dtype, copy=False)
+
+
+@with_derivative(lambda p, a: (lambda g, xp: pull_scores(g, p, 0.5, xp=xp),))
+def _sort(a):
+    xp = array_namespace(a)
     x, empty = below_top(a, xp=xp)
     x = xp.maximum(x / 2, -1.0)  # tau >= -1: what lies below gets zero, wherever it lies
     falling = xp.sort(x, axis=-1, descending=True)
@@ -96,11 +106,23 @@ def _entmax15(a):
     slope = 2 * xp.sum(root, axis=-1, keepdims=True)
     tau = xp.maximum(tau + (xp.sum(root * root, axis=-1, keepdims=True) - 1.0) / slope, -1.0)
     root = xp.maximum(x - xp.where(empty, 0.0, tau), 0.0)
-    return xp.astype(root * root, dtype, copy=False)
+    return root * root
 
 
-def _bisect(a, order, *, xp):
+def _pulls(p, a, order):
+    like_a, like_order = like(a), like(order)
+    return (
+        lambda g, xp: onto(pull_scores(g, p, order, xp=xp), like_a, xp=xp),
+        lambda g, xp: onto(g * by_order(p, order, xp=xp), like_order, xp=xp),
+    )
+
+
+@with_derivative(_pulls)
+def _bisect(a, order):
     """Any alpha = 1 + order: halve the interval that holds lambda until it is as short as rounding."""
+    xp = array_namespace(a)
+    if not isinstance(order, float):  # softmax, the limit, to rounding
+        order = xp.where(order == 0, float(xp.finfo(a.dtype).eps), order)
     x, _ = below_top(a, xp=xp)
     x = xp.maximum(x, -2.0 / order)  # what lies below -1 / order gets zero, wherever it lies
     # lambda is 0 if one key has all the weight, and at its largest if all m keys share it.

@@ -7,9 +7,13 @@ S, the support, is the k largest scores, for the largest k with 1 + k a_(k) > a_
 
 from typing import Any
 
+from array_api_compat import array_namespace
+
 from factorattn.catalogue import Distribution
 from factorattn.contract import check, working_precision
 from factorattn.distribution.rows import below_top
+from factorattn.distribution.simplex_gradient import pull_scores
+from factorattn.interpret.gradient_implicit import with_derivative
 
 __all__ = ["sparsemax"]
 
@@ -43,10 +47,12 @@ def sparsemax(a: Any) -> Any:
     if size["m"] == 0:
         return a
     dtype, (a,) = working_precision(a, xp=xp)
-    return xp.astype(_project(a, xp=xp), dtype, copy=False)
+    return xp.astype(_project(a), dtype, copy=False)
 
 
-def _project(a, *, xp):
+@with_derivative(lambda p, a: (lambda g, xp: pull_scores(g, p, 1.0, xp=xp),))
+def _project(a):
+    xp = array_namespace(a)
     x, empty = below_top(a, xp=xp)
     x = xp.maximum(x, -1.0)  # tau >= -1: what lies below gets zero, wherever it lies
     falling = xp.sort(x, axis=-1, descending=True)

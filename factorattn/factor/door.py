@@ -6,6 +6,7 @@ from typing import Any
 import array_api_compat
 
 from factorattn.contract import check, parse
+from factorattn.interpret.gradient import stop_gradient
 
 __all__ = ["admit", "finite", "frobenius", "unit_scale"]
 
@@ -51,7 +52,8 @@ def finite(name: str, x: Any, *, xp: Any) -> None:
         flat, at = divmod(flat, length)
         where.append(at)
     place = tuple(reversed(where))
-    value = complex(x[place]) if xp.isdtype(x.dtype, "complex floating") else float(x[place])
+    entry = stop_gradient(x[place])
+    value = complex(entry) if xp.isdtype(x.dtype, "complex floating") else float(entry)
     raise ValueError(f"{name} must be finite, but holds {value} at {place}")
 
 

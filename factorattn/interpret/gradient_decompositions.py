@@ -9,14 +9,18 @@ for the lower triangle of M with half of its diagonal:
     qr        A' = [ U' - Q Q^H U' + Q (R' R^H + tri(W(Q^H U' - R' R^H))) ] R^-H          with U' the cotangent of Q
     cholesky  A' = L^-H (P + P^H) L^-1 / 2,                                               P = tri(L^H L')
 
-Terms in which two singular values or eigenvalues agree to rounding are zero: right for functions that do not depend on
-how vectors were chosen, and no other function of them has a derivative there. The same goes for signs, or phases, of
-vectors; and for vectors whose singular value is zero. Hermitian matrices stay so: derivatives of `eigh` and `cholesky`
-are those along Hermitian directions.
+Where two singular values or eigenvalues agree to rounding, their vectors have no derivative: what depends on such a
+pair of vectors is NaN. It cannot be zero: U f(S) V^H, a smooth function of A, needs f'(s) in that place, of which
+cotangents tell nothing. Values themselves, and functions of them that treat equal ones alike, keep their derivatives.
+A singular value of exactly zero counts as one whose vectors are not used. Signs and phases of vectors are held as they
+are. Hermitian matrices stay so: derivatives of `eigh` and `cholesky` are those along Hermitian directions.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
+
+from factorattn.interpret.gradient_array import Array
 
 __all__ = ["DECOMPOSITIONS", "adjoint", "conj", "diagonal_matrix"]
 
@@ -50,10 +54,26 @@ def _inverse(x, kept, xp):
     return xp.where(kept, 1 / xp.where(kept, x, 1), 0)
 
 
-def _apart(values, largest, size, xp):
-    """1 / (x_j - x_i) in row i and column j, zero where the two agree to the rounding of the largest."""
+def _apart(values, largest, size, cotangents, xp):
+    """1 / (x_j - x_i) in row i and column j; where both agree to the rounding of the largest, NaN, or 0 if unused."""
     gap = values[..., None, :] - values[..., :, None]
-    return _inverse(gap, xp.abs(gap) > size * xp.finfo(values.dtype).eps * largest[..., None], xp)
+    apart = xp.abs(gap) > size * xp.finfo(values.dtype).eps * largest[..., None]
+    same = xp.eye(values.shape[-1], dtype=values.dtype, device=values.device) > 0
+    tied = xp.where(same | _unused(cotangents, xp), xp.zeros_like(gap), math.nan)
+    return xp.where(apart, 1 / xp.where(apart, gap, 1), tied)
+
+
+def _unused(cotangents, xp):
+    """Which pairs of vectors have cotangents of zero for one another.
+
+    Where all are zero and may yet become something else, they are only a place for tangents: used.
+    """
+    used = cotangents[0] != 0
+    for m in cotangents[1:]:
+        used = used | (m != 0)
+    unused = ~(used | used.mT)
+    open_places = any(isinstance(m, Array) and m.level for m in cotangents)
+    return unused & xp.any(used) if open_places else unused
 
 
 def _svd(xp, x, /, *, full_matrices=True):
@@ -62,24 +82,28 @@ def _svd(xp, x, /, *, full_matrices=True):
     k = min(p, q)
 
     def pull(gs, xp):
-        gu, gv = conj(gs[0], xp), gs[2].mT
-        v = adjoint(vt, xp)
+        gu, gv, v = conj(gs[0], xp), gs[2].mT, adjoint(vt, xp)
         by_u, by_v = adjoint(u, xp) @ gu, vt @ gv
-        of_u, of_v = _skew(by_u, xp), _skew(by_v, xp)
-        both, one = (f(of_u[..., :k, :k], of_v[..., :k, :k]) for f in (xp.add, xp.subtract))
-        total = s[..., None, :] + s[..., :, None]
-        inner = 0.5 * (both * _apart(s, s[..., :1], max(p, q), xp) + one * _inverse(total, total > 0, xp))
-        out = u[..., :, :k] @ (inner + diagonal_matrix(gs[1], xp)) @ vt[..., :k, :]
+        inner = _among(s, by_u[..., :k, :k], by_v[..., :k, :k], max(p, q), xp) + diagonal_matrix(gs[1], xp)
+        out = u[..., :, :k] @ inner @ vt[..., :k, :]
         inverse = _inverse(s, s > 0, xp)[..., None, :]
-        if p > k:  # what moves the columns of U out of their space
-            beyond = u[..., :, k:] @ of_u[..., k:, :k] if full_matrices else gu - u @ by_u
+        if p > k:  # what takes the columns of U out of their space
+            beyond = u[..., :, k:] @ _skew(by_u, xp)[..., k:, :k] if full_matrices else gu - u @ by_u
             out = out + (beyond * inverse) @ vt[..., :k, :]
         if q > k:
-            beyond = v[..., :, k:] @ of_v[..., k:, :k] if full_matrices else gv - v @ by_v
+            beyond = v[..., :, k:] @ _skew(by_v, xp)[..., k:, :k] if full_matrices else gv - v @ by_v
             out = out + u[..., :, :k] @ adjoint(beyond * inverse, xp)
         return [conj(out, xp)]
 
     return (u, s, vt), pull
+
+
+def _among(s, by_u, by_v, size, xp):
+    """What turns singular vectors among themselves: the bracket without s'. Of a phase, half is in U and half in V."""
+    of_u, of_v = _skew(by_u, xp), _skew(by_v, xp)
+    apart = _apart(s, s[..., :1], size, (by_u, by_v), xp)
+    total = s[..., None, :] + s[..., :, None]
+    return 0.5 * ((of_u + of_v) * apart + (of_u - of_v) * _inverse(total, total > 0, xp))
 
 
 def _svdvals(xp, x, /):
@@ -92,8 +116,8 @@ def _eigh(xp, x, /):
 
     def pull(gs, xp):
         largest = xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))
-        turned = _skew(adjoint(v, xp) @ conj(gs[1], xp), xp)
-        inner = 0.5 * turned * _apart(w, largest, w.shape[-1], xp) + diagonal_matrix(gs[0], xp)
+        by_v = adjoint(v, xp) @ conj(gs[1], xp)
+        inner = 0.5 * _skew(by_v, xp) * _apart(w, largest, w.shape[-1], (by_v,), xp) + diagonal_matrix(gs[0], xp)
         return [conj(v @ inner @ adjoint(v, xp), xp)]
 
     return (w, v), pull

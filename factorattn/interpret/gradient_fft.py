@@ -63,15 +63,15 @@ def _irfft(xp, x, /, *, n=None, axis=-1, norm="backward"):
         twice = xp.ones_like(k, dtype=xp.bool)
         for frequency in once:
             twice = twice & (k != frequency)
-        weight = xp.reshape(xp.where(twice, 2.0, 1.0), (-1, *(1,) * (half.ndim - at - 1)))
-        half = half * xp.astype(weight, g.dtype)
+        weight = 1 + xp.reshape(xp.astype(twice, g.dtype), (-1, *(1,) * (half.ndim - at - 1)))
+        half = half * weight
         return cast(_fitted(half, length, at, xp), before, xp=xp)
 
     return out, (pull,)
 
 
 def _hfft(xp, x, /, *, n=None, axis=-1, norm="backward"):
-    """irfft of the conjugate."""
+    """The same as irfft of the conjugate."""
     _, (pull,) = _irfft(xp, x, n=n, axis=axis, norm=INVERSE[norm])
     return xp.fft.hfft(x, n=n, axis=axis, norm=norm), (lambda g, xp: _conj(pull(g, xp), xp),)
 
@@ -104,7 +104,7 @@ def _transforms(name: str) -> Callable:
 
 
 def _rfftn(xp, x, /, *, s=None, axes=None, norm="backward"):
-    """rfft along the last axis, then fft along the others."""
+    """First rfft along the last axis, then fft along the others."""
     *others, last = places = _places(x, s, axes)
     lengths = [x.shape[at] for at in places] if s is None else list(s)
     half, (by_last,) = _rfft(xp, x, n=lengths[-1], axis=last, norm=norm)
@@ -115,13 +115,13 @@ def _rfftn(xp, x, /, *, s=None, axes=None, norm="backward"):
 
 
 def _irfftn(xp, x, /, *, s=None, axes=None, norm="backward"):
-    """ifft along all axes but the last, then irfft along it."""
-    *others, last = places = _places(x, s, axes)
+    """First ifft along all axes but the last, then irfft along it."""
+    *others, last = _places(x, s, axes)
     lengths = [*(x.shape[at] for at in others), None] if s is None else list(s)
     whole, by_others = x, None
     if others:
         whole, (by_others,) = _transforms("ifftn")(xp, x, s=tuple(lengths[:-1]), axes=tuple(others), norm=norm)
-    out, (by_last,) = _irfft(xp, whole, n=lengths[-1], axis=places[-1], norm=norm)
+    out, (by_last,) = _irfft(xp, whole, n=lengths[-1], axis=last, norm=norm)
 
     def pull(g, xp):
         g = by_last(g, xp)

@@ -4,7 +4,7 @@ With g for the cotangent of the result, which for these is multiplied by d out /
 
     solve   X = A^-1 B        b' = A^-T g,   a' = -b' X^T
     inv     X = A^-1          a' = -X^T g X^T
-    det     d = det A         a' = g cof(A),   cof(U S V^H) = det(U) det(V^H) conj(U) diag(prod_(j != i) s_j) conj(V^H)
+    det     d = det A         a' = g d A^-T
     slogdet log |det A|       a' = g A^-T
     pinv    P = A^+           dP = -P dA P + P P^H dA^H (I - A P) + (I - P A) dA^H P^H P
 """
@@ -22,20 +22,17 @@ __all__ = ["LINALG"]
 
 
 def _solve(xp, a, b, /):
+    """One more system serves both pulls."""
     x, left, right = xp.linalg.solve(a, b), like(a), like(b)
     vector = b.ndim == 1
+    column = x[..., None] if vector else x  # (..., n, r)
 
-    def column(y):
-        return y[..., None] if vector else y
+    def pull(g, xp):
+        found = xp.linalg.solve(a.mT, g[..., None] if vector else g)
+        by_left = onto(-(found @ column.mT), left, xp=xp)
+        return [by_left, onto(found[..., 0] if vector else found, right, xp=xp)]
 
-    def solved(g, xp):
-        return xp.linalg.solve(a.mT, column(g))  # (..., n, r)
-
-    def by_right(g, xp):
-        found = solved(g, xp)
-        return onto(found[..., 0] if vector else found, right, xp=xp)
-
-    return x, (lambda g, xp: onto(-(solved(g, xp) @ column(x).mT), left, xp=xp), by_right)
+    return x, pull
 
 
 def _inv(xp, x, /):
@@ -77,15 +74,9 @@ def _cut_pinv(xp, x, rtol):
 
 
 def _det(xp, x, /):
-    """By cofactors, which singular matrices have, too."""
-
-    def pull(g, xp):
-        u, s, vt = xp.linalg.svd(x, full_matrices=False)
-        others = SUMS["prod"](xp, s, axis=-1)[1][0](xp.ones_like(s[..., 0]), xp)
-        g = g * xp.linalg.det(u) * xp.linalg.det(vt)
-        return g[..., None, None] * (conj(u, xp) * others[..., None, :]) @ conj(vt, xp)
-
-    return xp.linalg.det(x), ((pull if x.shape[-1] else lambda g, xp: xp.zeros_like(x)),)
+    """Of matrices that have an inverse: one that is singular to the last bit is refused by the library."""
+    out = xp.linalg.det(x)
+    return out, (lambda g, xp: (g * out)[..., None, None] * xp.linalg.inv(x).mT,)
 
 
 def _slogdet(xp, x, /):
@@ -119,11 +110,11 @@ def _matrix_power(xp, x, n, /):
 
 
 def _trace(xp, x, /, *, offset=0, dtype=None):
-    to, device = like(x), x.device
+    (p, q), before, device = x.shape[-2:], x.dtype, x.device
 
     def pull(g, xp):
-        ones = xp.eye(*to[0][-2:], k=offset, dtype=to[1], device=device)
-        return cast(g, to[1], xp=xp)[..., None, None] * ones
+        ones = xp.eye(p, q, k=offset, dtype=before, device=device)
+        return cast(g, before, xp=xp)[..., None, None] * ones
 
     return xp.linalg.trace(x, offset=offset, dtype=dtype), (pull,)
 
@@ -143,8 +134,8 @@ def _diagonal(xp, x, /, *, offset=0):
 
 
 def _outer(xp, x, y, /):
-    a, b = like(x), like(y)
-    return xp.linalg.outer(x, y), (lambda g, xp: cast(g @ y, a[1], xp=xp), lambda g, xp: cast(x @ g, b[1], xp=xp))
+    a, b = x.dtype, y.dtype
+    return xp.linalg.outer(x, y), (lambda g, xp: cast(g @ y, a, xp=xp), lambda g, xp: cast(x @ g, b, xp=xp))
 
 
 def _cross(xp, x, y, /, *, axis=-1):

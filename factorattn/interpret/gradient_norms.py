@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from factorattn.interpret.gradient_decompositions import DECOMPOSITIONS, conj
+from factorattn.interpret.gradient_spare import spare
 from factorattn.interpret.gradient_sums import SUMS
 
 __all__ = ["NORMS"]
@@ -23,18 +24,22 @@ def _vector_norm(xp, x, /, *, axis=None, keepdims=False, ord=2):
 
     def pull(g, xp):
         g, norm = xp.reshape(g, kept), xp.reshape(out, kept)
+        return g * spare(slope(norm, xp), g, xp=xp)
+
+    def slope(norm, xp):
+        norm = xp.where(norm == 0, 1, norm)
         if ord == 2:
-            return g / xp.where(norm == 0, 1, norm) * conj(x, xp)
-        size = xp.abs(x)
-        sign = conj(x, xp) / xp.where(size == 0, 1, size)
+            return conj(x, xp) / norm
         if ord == 0:
             return xp.zeros_like(x)
+        size = xp.abs(x)
+        none = size == 0
+        sign = conj(x, xp) / xp.where(none, 1, size)
         if math.isinf(ord):
             hit = xp.astype(size == norm, size.dtype)
-            return g / xp.sum(hit, axis=tuple(axes), keepdims=True) * hit * sign
-        none = size == 0
-        share = xp.where(none, 1, size) / xp.where(norm == 0, 1, norm)
-        return g * xp.where(none, 0, share ** (ord - 1)) * sign
+            count = xp.sum(hit, axis=tuple(axes), keepdims=True)
+            return hit / xp.where(count == 0, 1, count) * sign
+        return xp.where(none, 0, (xp.where(none, 1, size) / norm) ** (ord - 1)) * sign
 
     return out, (pull,)
 

@@ -3,8 +3,8 @@
     rule(xp, x, y) = out, (pull_x, pull_y)      pull_x(g, xp) = g d out / d x
 
 Pulls keep only what they need, the result rather than the argument where either would do. Where the derivative is
-infinite, a cotangent of zero is pulled back to zero, so that entries which a `where` left out stay out. Complex numbers
-follow the convention of jax: g is multiplied by d out / d x, without a conjugate.
+infinite or NaN, a cotangent of zero is pulled back to zero, so that entries which a `where` left out stay out. Complex
+numbers follow the convention of jax: g is multiplied by d out / d x, without a conjugate.
 """
 
 import math
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from factorattn.interpret.gradient_shapes import SHAPES, like, onto
+from factorattn.interpret.gradient_spare import over, spare
 from factorattn.interpret.gradient_sums import SUMS
 
 __all__ = ["RULES"]
@@ -44,33 +45,28 @@ LOGARITHMS = {"log": 1.0, "log2": math.log(2), "log10": math.log(10)}
 def _by_result(name):
     def rule(xp, x, /):
         y = getattr(xp, name)(x)
-        return y, (lambda g, xp: g * BY_RESULT[name](y, xp),)
+        return y, (lambda g, xp: g * spare(BY_RESULT[name](y, xp), g, xp=xp),)
 
     return rule
 
 
 def _by_argument(name):
     def rule(xp, x, /):
-        return getattr(xp, name)(x), (lambda g, xp: g * BY_ARGUMENT[name](x, xp),)
+        return getattr(xp, name)(x), (lambda g, xp: g * spare(BY_ARGUMENT[name](x, xp), g, xp=xp),)
 
     return rule
 
 
-def _over(g, x, xp):
-    """The quotient g / x, and zero where g is."""
-    return g / xp.where((g == 0) & (x == 0), 1, x)
-
-
 def _logarithm(name):
     def rule(xp, x, /):
-        return getattr(xp, name)(x), (lambda g, xp: _over(g * (1 / LOGARITHMS[name]), x, xp),)
+        return getattr(xp, name)(x), (lambda g, xp: over(g * (1 / LOGARITHMS[name]), x, xp=xp),)
 
     return rule
 
 
 def _sqrt(xp, x, /):
     y = xp.sqrt(x)
-    return y, (lambda g, xp: _over(0.5 * g, y, xp),)
+    return y, (lambda g, xp: over(0.5 * g, y, xp=xp),)
 
 
 def _negative(xp, x, /):
@@ -80,8 +76,8 @@ def _negative(xp, x, /):
 def _abs(xp, x, /):
     y = xp.abs(x)
     if xp.isdtype(x.dtype, "complex floating"):
-        return y, (lambda g, xp: g * xp.conj(x) / xp.where(y == 0, 1, y),)
-    return y, (lambda g, xp: g * xp.sign(x),)
+        return y, (lambda g, xp: g * spare(xp.conj(x) / xp.where(y == 0, 1, y), g, xp=xp),)
+    return y, (lambda g, xp: g * spare(xp.sign(x), g, xp=xp),)
 
 
 def _add(xp, x, y, /):
@@ -96,18 +92,24 @@ def _subtract(xp, x, y, /):
 
 def _multiply(xp, x, y, /):
     a, b = like(x), like(y)
-    return xp.multiply(x, y), (lambda g, xp: onto(g * y, a, xp=xp), lambda g, xp: onto(g * x, b, xp=xp))
+    return xp.multiply(x, y), (
+        lambda g, xp: onto(g * spare(y, g, xp=xp), a, xp=xp),
+        lambda g, xp: onto(g * spare(x, g, xp=xp), b, xp=xp),
+    )
 
 
 def _divide(xp, x, y, /):
     a, b, out = like(x), like(y), xp.divide(x, y)
-    return out, (lambda g, xp: onto(g / y, a, xp=xp), lambda g, xp: onto(-(g * out / y), b, xp=xp))
+    return out, (
+        lambda g, xp: onto(over(g, y, xp=xp), a, xp=xp),
+        lambda g, xp: onto(-over(g * spare(out, g, xp=xp), y, xp=xp), b, xp=xp),
+    )
 
 
 def _remainder(xp, x, y, /):
     a, b = like(x), like(y)
     quotient = xp.floor_divide(x, y)
-    return xp.remainder(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(-(g * quotient), b, xp=xp))
+    return xp.remainder(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(-(g * spare(quotient, g, xp=xp)), b, xp=xp))
 
 
 def _pow(xp, x, y, /):
@@ -115,11 +117,11 @@ def _pow(xp, x, y, /):
 
     def by_base(g, xp):
         base = xp.where((x == 0) & ((g == 0) | (y == 0)), 1, x)  # 0 x^-1 is nothing
-        return onto(g * (y * xp.pow(base, y - 1)), a, xp=xp)
+        return onto(g * spare(y * xp.pow(base, y - 1), g, xp=xp), a, xp=xp)
 
     def by_power(g, xp):
         slope = (math.log(x) if x else 0.0) if a is None else xp.log(xp.where(x == 0, 1, x))
-        return onto(g * out * slope, b, xp=xp)
+        return onto(g * spare(out * slope, g, xp=xp), b, xp=xp)
 
     return out, (by_base, by_power)
 
@@ -128,24 +130,24 @@ def _atan2(xp, x, y, /):
     a, b = like(x), like(y)
     square = x * x + y * y
     return xp.atan2(x, y), (
-        lambda g, xp: onto(_over(g * y, square, xp), a, xp=xp),
-        lambda g, xp: onto(_over(-(g * x), square, xp), b, xp=xp),
+        lambda g, xp: onto(over(g * spare(y, g, xp=xp), square, xp=xp), a, xp=xp),
+        lambda g, xp: onto(-over(g * spare(x, g, xp=xp), square, xp=xp), b, xp=xp),
     )
 
 
 def _hypot(xp, x, y, /):
     a, b, out = like(x), like(y), xp.hypot(x, y)
     return out, (
-        lambda g, xp: onto(_over(g * x, out, xp), a, xp=xp),
-        lambda g, xp: onto(_over(g * y, out, xp), b, xp=xp),
+        lambda g, xp: onto(over(g * spare(x, g, xp=xp), out, xp=xp), a, xp=xp),
+        lambda g, xp: onto(over(g * spare(y, g, xp=xp), out, xp=xp), b, xp=xp),
     )
 
 
 def _logaddexp(xp, x, y, /):
     a, b, out = like(x), like(y), xp.logaddexp(x, y)
     return out, (
-        lambda g, xp: onto(g * xp.exp(xp.subtract(x, out)), a, xp=xp),
-        lambda g, xp: onto(g * xp.exp(xp.subtract(y, out)), b, xp=xp),
+        lambda g, xp: onto(g * spare(xp.exp(xp.subtract(x, out)), g, xp=xp), a, xp=xp),
+        lambda g, xp: onto(g * spare(xp.exp(xp.subtract(y, out)), g, xp=xp), b, xp=xp),
     )
 
 

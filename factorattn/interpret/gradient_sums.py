@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from factorattn.interpret.gradient_shapes import cast, like, onto
+from factorattn.interpret.gradient_spare import over, spare, spared
 
 __all__ = ["SUMS"]
 
@@ -43,7 +44,8 @@ def _var(xp, x, /, *, axis=None, correction=0.0, keepdims=False):
     count = math.prod(shape[i] for i in axes) - correction
 
     def pull(g, xp):
-        return xp.reshape(g * (2 / count), _kept(shape, axes)) * (x - xp.mean(x, axis=axis, keepdims=True))
+        g = xp.reshape(g * (2 / count), _kept(shape, axes))
+        return g * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
 
     return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), (pull,)
 
@@ -56,7 +58,7 @@ def _std(xp, x, /, *, axis=None, correction=0.0, keepdims=False):
     def pull(g, xp):
         g = xp.reshape(g, _kept(shape, axes))
         y = xp.reshape(out, _kept(shape, axes))
-        return g / xp.where((g == 0) & (y == 0), 1, y * count) * (x - xp.mean(x, axis=axis, keepdims=True))
+        return over(g, y * count, xp=xp) * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
 
     return out, (pull,)
 
@@ -91,7 +93,8 @@ def _prod(xp, x, /, *, axis=None, dtype=None, keepdims=False):
         others = _products_before(rows, xp) * xp.flip(_products_before(xp.flip(rows, axis=-1), xp), axis=-1)
         others = xp.reshape(others, tuple(x.shape[i] for i in order))
         back = tuple(order.index(i) for i in range(len(order)))
-        return cast(xp.reshape(g, kept) * xp.permute_dims(others, back), before, xp=xp)
+        g = xp.reshape(g, kept)
+        return cast(g * spare(xp.permute_dims(others, back), g, xp=xp), before, xp=xp)
 
     return xp.prod(x, axis=axis, dtype=dtype, keepdims=keepdims), (pull,)
 
@@ -121,10 +124,11 @@ def _cumulative_prod(xp, x, /, *, axis=None, dtype=None, include_initial=False):
         g = g[..., 1:] if include_initial else g
         sums = [g[..., -1]] if g.shape[-1] else []
         for i in range(g.shape[-1] - 2, -1, -1):
-            sums.append(g[..., i] + rows[..., i + 1] * sums[-1])
+            sums.append(g[..., i] + sums[-1] * spare(rows[..., i + 1], sums[-1], xp=xp))
         if not sums:
             return xp.zeros_like(x)
-        pulled = xp.stack(sums[::-1], axis=-1) * _products_before(rows, xp)
+        slope = xp.stack(sums[::-1], axis=-1)
+        pulled = slope * spare(_products_before(rows, xp), slope, xp=xp)
         return cast(xp.moveaxis(pulled, -1, at), before, xp=xp)
 
     return xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial), (pull,)
@@ -152,14 +156,15 @@ def _matmul(xp, x, y, /):
         return g[..., None, :] if len(a) == 1 else g
 
     def by_left(g, xp):
-        found = wide(g) @ xp.reshape(y, columns).mT
+        found = spared(xp.matmul, wide(g), xp.reshape(y, columns).mT, xp=xp)
         return xp.reshape(onto(found, (rows, left_dtype), xp=xp), a)
 
     def by_right(g, xp):
         left, g = xp.reshape(x, rows), wide(g)
         if len(columns) == 2 and len(rows) > 2:  # all batches add up: one product
             left, g = (xp.reshape(z, (math.prod(z.shape[:-1]), z.shape[-1])) for z in (left, g))
-        return xp.reshape(onto(left.mT @ g, (columns, right_dtype), xp=xp), b)
+        found = spared(lambda g, x: x @ g, g, left.mT, xp=xp)
+        return xp.reshape(onto(found, (columns, right_dtype), xp=xp), b)
 
     return xp.matmul(x, y), (by_left, by_right)
 
@@ -176,14 +181,14 @@ def _tensordot(xp, x, y, /, *, axes=2):
     free_right = tuple(i for i in range(y.ndim) if i not in right)
 
     def by_left(g, xp):
-        found = xp.tensordot(
-            g, y, axes=(tuple(range(len(free_left), g.ndim)), free_right)
-        )  # free axes, then summed ones
+        axes = tuple(range(len(free_left), g.ndim)), free_right
+        found = spared(lambda g, y: xp.tensordot(g, y, axes=axes), g, y, xp=xp)  # free axes, then summed ones
         summed = tuple(left[i] for i in sorted(range(len(right)), key=right.__getitem__))
         return xp.permute_dims(found, _inverse((*free_left, *summed)))
 
     def by_right(g, xp):
-        found = xp.tensordot(x, g, axes=(free_left, tuple(range(len(free_left)))))  # summed axes, then free ones
+        axes = free_left, tuple(range(len(free_left)))
+        found = spared(lambda g, x: xp.tensordot(x, g, axes=axes), g, x, xp=xp)  # summed axes, then free ones
         summed = tuple(right[i] for i in sorted(range(len(left)), key=left.__getitem__))
         return xp.permute_dims(found, _inverse((*summed, *free_right)))
 
@@ -201,10 +206,15 @@ def _vecdot(xp, x, y, /, *, axis=-1):
     def conj(z, xp):
         return xp.conj(z) if xp.isdtype(z.dtype, "complex floating") else z
 
-    return xp.vecdot(x, y, axis=axis), (
-        lambda g, xp: onto(conj(xp.expand_dims(g, axis=axis) * y, xp), a, xp=xp),
-        lambda g, xp: onto(xp.expand_dims(g, axis=axis) * conj(x, xp), b, xp=xp),
-    )
+    def by_left(g, xp):
+        g = xp.expand_dims(g, axis=axis)
+        return onto(conj(g * spare(y, g, xp=xp), xp), a, xp=xp)
+
+    def by_right(g, xp):
+        g = xp.expand_dims(g, axis=axis)
+        return onto(g * spare(conj(x, xp), g, xp=xp), b, xp=xp)
+
+    return xp.vecdot(x, y, axis=axis), (by_left, by_right)
 
 
 SUMS: dict[str, Callable[..., Any]] = {

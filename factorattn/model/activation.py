@@ -8,22 +8,11 @@ This is the definition; "gelu_new" and "gelu_fast" of other libraries are approx
 import math
 from typing import Any
 
-import array_api_compat
-
-from factorattn.factor import gaussian
+from factorattn.primitives.erf import erf
 
 __all__ = ["gelu"]
 
 
 def gelu(x: Any, *, xp: Any) -> Any:
     """The product x Phi(x), entry by entry."""
-    return 0.5 * x * (1.0 + _erf(x * math.sqrt(0.5), xp=xp))
-
-
-def _erf(x: Any, *, xp: Any) -> Any:
-    """The error function, of the array's own library where it has one: several times as fast."""
-    if array_api_compat.is_numpy_namespace(xp):
-        from scipy.special import erf  # importing the library stays light
-
-        return erf(x)
-    return xp.special.erf(x) if array_api_compat.is_torch_namespace(xp) else gaussian.erf(x, xp=xp)
+    return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))

@@ -15,8 +15,8 @@ from typing import Any
 import array_api_compat
 
 from factorattn.attention import softmax_attention
-from factorattn.factor.factored import Factored, times
 from factorattn.model.activation import gelu
+from factorattn.model.layers import check_ids, embed, join_heads, layer_norm, linear, split_heads, with_dtype
 from factorattn.scalars import real, whole
 
 __all__ = ["bert", "layers_of"]
@@ -80,24 +80,25 @@ def bert(
     gain = parameters["embeddings.LayerNorm.weight"]
     xp = array_api_compat.array_namespace(gain, ids)
     dtype, compute = gain.dtype, xp.result_type(gain, xp.float32)
-    parameters = {name: _astype(x, compute, xp=xp) for name, x in parameters.items()}
+    parameters = with_dtype(parameters, compute, xp=xp)
     if real(epsilon=epsilon) < 0:
         raise ValueError(f"epsilon must not be negative, got {epsilon}")
     _check(parameters, ids, mask, types, heads, width=gain.shape[-1], xp=xp)
-    b, n = ids.shape
     pairs = None if mask is None else mask[:, None, None, :]  # (b, 1, 1, n)
-    x = _embed(parameters, ids, types, epsilon, xp=xp)  # (b n, c), the rows of all texts
+    x = _embed(parameters, ids, types, epsilon, xp=xp)  # (b, n, c)
     for i in range(layers_of(parameters)):
         layer = _named(parameters, f"encoder.layer.{i}.")
         q, k, v = (
-            _split(_linear(x, layer, f"attention.self.{name}"), (b, n, heads), xp=xp)
+            split_heads(linear(x, _part(layer, f"attention.self.{name}"), xp=xp), heads, xp=xp)
             for name in ("query", "key", "value")
         )  # (b, h, n, c / h)
-        o = _join(attend(q, k, v, mask=pairs), xp=xp)  # (b n, c)
-        x = _norm(x + _linear(o, layer, "attention.output.dense"), layer, "attention.output.LayerNorm", epsilon, xp=xp)
-        y = gelu(_linear(x, layer, "intermediate.dense"), xp=xp)  # (b n, hidden units)
-        x = _norm(x + _linear(y, layer, "output.dense"), layer, "output.LayerNorm", epsilon, xp=xp)
-    return xp.astype(xp.reshape(x, (b, n, gain.shape[-1])), dtype, copy=False)
+        o = join_heads(attend(q, k, v, mask=pairs), xp=xp)  # (b, n, c)
+        x = x + linear(o, _part(layer, "attention.output.dense"), xp=xp)
+        x = layer_norm(x, _part(layer, "attention.output.LayerNorm"), epsilon=epsilon, xp=xp)
+        y = gelu(linear(x, _part(layer, "intermediate.dense"), xp=xp), xp=xp)  # (b, n, hidden units)
+        x = x + linear(y, _part(layer, "output.dense"), xp=xp)
+        x = layer_norm(x, _part(layer, "output.LayerNorm"), epsilon=epsilon, xp=xp)
+    return xp.astype(x, dtype, copy=False)
 
 
 def layers_of(names: Mapping[str, Any]) -> int:
@@ -107,43 +108,14 @@ def layers_of(names: Mapping[str, Any]) -> int:
 
 
 def _embed(parameters, ids, types, epsilon, *, xp):
-    """Rows of the tables of words, positions and types, added up and normalised: (b n, c)."""
+    """Rows of the tables of words, positions and types, added up and normalised: (b, n, c)."""
     b, n = ids.shape
-    places = xp.arange(n, dtype=ids.dtype, device=ids.device)
+    places = xp.broadcast_to(xp.arange(n, dtype=ids.dtype, device=ids.device), (b, n))
     types = xp.zeros_like(ids) if types is None else types
-    x = _rows(parameters, "word", xp.reshape(ids, (-1,)), xp=xp)  # (b n, c)
-    x = x + _rows(parameters, "position", xp.reshape(xp.broadcast_to(places, (b, n)), (-1,)), xp=xp)
-    x = x + _rows(parameters, "token_type", xp.reshape(types, (-1,)), xp=xp)
-    return _norm(x, parameters, "embeddings.LayerNorm", epsilon, xp=xp)
-
-
-def _rows(parameters, table, index, *, xp):
-    table = parameters[f"embeddings.{table}_embeddings.weight"]
-    return table.rows(index) if isinstance(table, Factored) else xp.take(table, index, axis=0)
-
-
-def _linear(x, parameters, name):
-    """Rows W x + b of x (n, c)."""
-    return times(x, parameters[f"{name}.weight"].mT) + parameters[f"{name}.bias"]
-
-
-def _norm(x, parameters, name, epsilon, *, xp):
-    """N(x), row by row."""
-    x = x - xp.mean(x, axis=-1, keepdims=True)
-    x = x / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + epsilon)
-    return x * parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
-
-
-def _split(x, shape, *, xp):
-    """Rows to heads: (b n, c) to (b, h, n, c / h)."""
-    b, n, h = shape
-    return xp.permute_dims(xp.reshape(x, (b, n, h, x.shape[-1] // h)), (0, 2, 1, 3))
-
-
-def _join(x, *, xp):
-    """Heads to rows: (b, h, n, d) to (b n, h d)."""
-    b, h, n, d = x.shape
-    return xp.reshape(xp.permute_dims(x, (0, 2, 1, 3)), (b * n, h * d))
+    x = embed(ids, parameters["embeddings.word_embeddings.weight"], xp=xp)  # (b, n, c)
+    x = x + embed(places, parameters["embeddings.position_embeddings.weight"], xp=xp)
+    x = x + embed(types, parameters["embeddings.token_type_embeddings.weight"], xp=xp)
+    return layer_norm(x, _part(parameters, "embeddings.LayerNorm"), epsilon=epsilon, xp=xp)
 
 
 def _named(parameters, prefix):
@@ -151,10 +123,9 @@ def _named(parameters, prefix):
     return {name.removeprefix(prefix): x for name, x in parameters.items() if name.startswith(prefix)}
 
 
-def _astype(x, dtype, *, xp):
-    if isinstance(x, Factored):
-        return x if x.dtype == dtype else x.astype(dtype)
-    return xp.astype(x, dtype, copy=False) if xp.isdtype(x.dtype, "real floating") else x
+def _part(parameters, name):
+    """Weight and bias of a linear layer or of a norm."""
+    return {part: parameters[f"{name}.{part}"] for part in ("weight", "bias")}
 
 
 def _check(parameters, ids, mask, types, heads, *, width, xp):
@@ -171,16 +142,4 @@ def _check(parameters, ids, mask, types, heads, *, width, xp):
         raise ValueError(f"heads must divide {width}, the size of a token, got {heads}")
     for name, x, table in (("ids", ids, "word"), ("types", types, "token_type")):
         if x is not None:
-            _hold(name, x, parameters[f"embeddings.{table}_embeddings.weight"].shape[-2], xp=xp)
-
-
-def _hold(name, x, rows, *, xp):
-    """Numbers must be those of rows: most libraries count negative ones from the end."""
-    if not xp.isdtype(x.dtype, "integral"):
-        raise TypeError(f"{name} must have an integer dtype, got {x.dtype}")
-    try:
-        least, most = (int(xp.min(x)), int(xp.max(x))) if 0 not in x.shape else (0, 0)
-    except TypeError:  # counted, or traced: it has no values
-        return
-    if least < 0 or most >= max(rows, 1):
-        raise ValueError(f"{name} must be from 0 to {rows - 1}, got {least if least < 0 else most}")
+            check_ids(x, parameters[f"embeddings.{table}_embeddings.weight"].shape[-2], name=name, xp=xp)

@@ -7,7 +7,7 @@ The parts of which the definitions and the streaming primitive are made.
 
 from typing import Any
 
-__all__ = ["band_seen", "finite_top", "masked_logits", "softmax_weights", "weigh"]
+__all__ = ["band_seen", "finite_top", "masked", "masked_logits", "softmax_weights", "weigh"]
 
 Band = tuple[int | None, int | None]
 
@@ -17,6 +17,11 @@ def masked_logits(q: Any, k: Any, *, softcap: float | None, bias: Any | None, se
     logits = q @ k.mT  # (..., n, m)
     if softcap is not None:
         logits = softcap * xp.tanh(logits / softcap)
+    return masked(logits, bias=bias, seen=seen, xp=xp)
+
+
+def masked(logits: Any, *, bias: Any | None, seen: Any | None, xp: Any) -> Any:
+    """The logits with bias and mask."""
     if bias is not None:
         logits = xp.where(bias == -xp.inf, -xp.inf, logits + bias)  # also where the logit is NaN
     return logits if seen is None else xp.where(seen, logits, -xp.inf)

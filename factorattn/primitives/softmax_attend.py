@@ -22,7 +22,12 @@ __all__ = ["absorb", "batch_of", "clipped", "empty", "finish", "seen_pairs", "so
 ROWS, COLS = 256, 1024  # queries and keys a tile: a megabyte of float32 logits
 
 
-@primitive(numpy="softmax_attend_numba", cupy="softmax_attend_cupy", counting="softmax_attend_counting")
+@primitive(
+    numpy="softmax_attend_numba",
+    cupy="softmax_attend_cupy",
+    counting="softmax_attend_counting",
+    gradient="softmax_attend_gradient",
+)
 def softmax_attend(
     q: Any,
     k: Any,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from factorattn.attention.exact.options import band_of, check_pairs, scale_of
 from factorattn.catalogue import mechanism
 from factorattn.contract import check, choose, working_precision
+from factorattn.primitives.elementwise import root
 from factorattn.primitives.pairs import band_seen, finite_top, masked_logits, softmax_weights, weigh
 from factorattn.primitives.softmax_attend import softmax_attend
 from factorattn.primitives.tiles import scan_tiles
@@ -133,7 +134,7 @@ class Grid(NamedTuple):
 def _richer(mean, spread, items, size, layers, *, xp):
     """Keys from mean, sum of squared deviations and number of the items of each area, and embeddings of its size."""
     w_1, w_d, *bias = layers
-    hidden = (mean + xp.sqrt(spread / items) + size) @ w_1.mT  # (..., areas, f)
+    hidden = (mean + root(spread / items, xp=xp) + size) @ w_1.mT  # (..., areas, f)
     hidden = hidden + bias[0][..., None, :] if bias else hidden
     return xp.maximum(hidden, xp.zeros_like(hidden)) @ w_d.mT  # (..., areas, d)
 

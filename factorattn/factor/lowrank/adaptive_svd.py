@@ -105,7 +105,7 @@ def adaptive_svd(
         return empty_svd(a, xp=xp)
     scale = unit_scale(a, xp=xp)  # (1, 1)
     a = a / scale
-    norm = float(xp.linalg.vector_norm(a))
+    norm = xp.linalg.vector_norm(a)
     eps = float(xp.finfo(a.dtype).eps)
     basis = xp.zeros((size["p"], 0), dtype=a.dtype, device=a.device)  # (p, k)
     found, rest, left, met = adjoint(basis, xp=xp) @ a, a, norm, False  # (k, q), (p, q)
@@ -117,23 +117,20 @@ def adaptive_svd(
         part = adjoint(new, xp=xp) @ rest  # (b, q)
         basis, found = xp.concat([basis, new], axis=-1), xp.concat([found, part], axis=-2)
         rest = rest - new @ part
-        left, k = float(xp.linalg.vector_norm(rest)), basis.shape[-1]
+        left, k = xp.linalg.vector_norm(rest), basis.shape[-1]
         lost = eps * math.sqrt(k) * norm  # rounding of sums of k products
-        if met or k >= min(size["r"] + block, side) or left <= lost:
+        if met or k >= min(size["r"] + block, side) or bool(left <= lost):
             break
-        met = math.hypot(left, lost) <= tolerance * norm
+        met = bool(xp.hypot(left, lost) <= tolerance * norm)
     u, s, vt = thin_svd(found, xp=xp)
-    r, error = _enough(s, math.hypot(left, lost), tolerance * norm, min(size["r"], side))
-    error = scale[0, 0] * xp.asarray(error, dtype=s.dtype, device=s.device)
-    return SVD(basis @ u[:, :r], scale[0, :] * s[:r], vt[:r, :], error_bound=error)
+    r, error = _enough(s, xp.hypot(left, lost), tolerance * norm, min(size["r"], side), xp=xp)
+    return SVD(basis @ u[:, :r], scale[0, :] * s[:r], vt[:r, :], error_bound=scale[0, 0] * error)
 
 
-def _enough(s, left, allowed, most):
+def _enough(s, left, allowed, most, *, xp):
     """The smallest rank up to `most` whose error is allowed, or `most`; and that error."""
-    errors = [left]  # of rank k, k - 1, ...: by Pythagoras
-    for value in reversed([float(s[i]) for i in range(s.shape[0])]):
-        errors.append(math.hypot(errors[-1], value))
-    errors = errors[::-1]
-    most = min(most, len(errors) - 1)
-    r = next((rank for rank in range(1, most) if errors[rank] <= allowed), most)
+    tails = xp.flip(xp.cumulative_sum(xp.flip(s * s), include_initial=True))  # sums of squares after 0, 1, ..., k
+    errors = xp.sqrt(left * left + tails)  # by Pythagoras
+    most = min(most, s.shape[0])
+    r = min(most, 1 + int(xp.sum(xp.astype(errors[1:most] > allowed, xp.int64))))
     return r, errors[r]

@@ -16,6 +16,7 @@ from factorattn.contract import check, choose
 from factorattn.factor.door import admit, finite, unit_scale
 from factorattn.factor.factored import Chain
 from factorattn.factor.lowrank.nmf_start import STARTS
+from factorattn.interpret.gradient import stop_gradient
 from factorattn.scalars import generator, positive, whole
 
 __all__ = ["NMF", "nmf"]
@@ -200,6 +201,6 @@ def _nonnegative(name, x, *, xp):
         return
     if not fine:
         raise ValueError(
-            f"{name} must have no negative entries, but its smallest is {float(xp.min(x))}; "
+            f"{name} must have no negative entries, but its smallest is {float(stop_gradient(xp.min(x)))}; "
             "take absolute values, shift it, or use truncated_svd"
         )

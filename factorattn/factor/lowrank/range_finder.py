@@ -11,6 +11,7 @@ from typing import Any
 from factorattn.factor.adjoint import adjoint
 from factorattn.factor.door import unit_scale
 from factorattn.factor.sketch import SKETCHES
+from factorattn.interpret.gradient import stop_gradient
 
 __all__ = ["levelled", "range_basis", "thin_svd", "times_adjoint"]
 
@@ -34,12 +35,14 @@ def levelled(rows: Any, *, xp: Any) -> Any:
     In double precision one round levels lengths that differ by up to 1e8, the most that a Gram matrix shows, and a
     second one the rest. Whatever its rounding, an invertible matrix from the left leaves the space as it is. A QR
     decomposition in its place takes as long as a product with A.
+
+    For the same reason derivatives hold that matrix constant: how the space moves does not depend on it.
     """
     rows = rows / unit_scale(rows, xp=xp)
     single = xp.finfo(rows.dtype).bits < xp.finfo(xp.float64).bits
     double = xp.complex128 if xp.isdtype(rows.dtype, "complex floating") else xp.float64
     for _ in range(1 if single else 2):
-        exact = xp.astype(rows, double, copy=False)
+        exact = xp.astype(stop_gradient(rows), double, copy=False)
         values, vectors = xp.linalg.eigh(times_adjoint(exact, exact, xp=xp))  # (..., l), (..., l, l)
         seen = xp.maximum(values, xp.finfo(values.dtype).eps * values[..., -1:])
         length = xp.sqrt(xp.where(seen > 0, seen, xp.ones_like(seen)))

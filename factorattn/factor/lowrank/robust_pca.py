@@ -86,22 +86,22 @@ def robust_pca(a: Any, iterations: int = 1000, *, weight: float | None = None, t
     eps = float(xp.finfo(a.dtype).eps)
     scale = unit_scale(a, xp=xp)  # (1, 1)
     a = a / scale
-    norm = float(xp.linalg.vector_norm(a))
-    total = float(xp.sum(xp.abs(a)))
-    mu = a.shape[0] * a.shape[1] / (4 * total) if total > 0 else 1.0
+    norm = xp.linalg.vector_norm(a)
+    total = xp.sum(xp.abs(a))
+    mu = xp.where(total > 0, a.shape[0] * a.shape[1] / (4 * xp.where(total > 0, total, 1.0)), 1.0)
     sparse = y = xp.zeros_like(a)
     for _ in range(size["x"]):
         u, s, vt, low = shrink_values(a - sparse + y / mu, 1 / mu, xp=xp)
         sparse = shrink_entries(a - low + y / mu, weight / mu, xp=xp)
         rest = a - low - sparse
         y = y + mu * rest
-        if float(xp.linalg.vector_norm(rest)) <= max(tolerance, 4 * eps) * norm:
+        if bool(xp.linalg.vector_norm(rest) <= max(tolerance, 4 * eps) * norm):
             break
-    error = xp.hypot(xp.linalg.vector_norm(rest), xp.asarray(eps * norm, dtype=s.dtype, device=s.device)) * scale[0, 0]
+    error = xp.hypot(xp.linalg.vector_norm(rest), eps * norm) * scale[0, 0]
     return Sum((SVD(u, s * scale[0, :], vt), Sparse(sparse * scale)), error_bound=error)
 
 
-def shrink_values(a: Any, by: float, *, xp: Any) -> tuple[Any, Any, Any, Any]:
+def shrink_values(a: Any, by: Any, *, xp: Any) -> tuple[Any, Any, Any, Any]:
     """The triplets u, s, vt that remain when singular values shrink, those of zero left out; and their matrix."""
     u, s, vt = xp.linalg.svd(a, full_matrices=False)
     rank = int(xp.sum(xp.astype(s > by, xp.int64)))
@@ -109,7 +109,7 @@ def shrink_values(a: Any, by: float, *, xp: Any) -> tuple[Any, Any, Any, Any]:
     return u, s, vt, (u * s) @ vt
 
 
-def shrink_entries(a: Any, by: float, *, xp: Any) -> Any:
+def shrink_entries(a: Any, by: Any, *, xp: Any) -> Any:
     """Entries nearer to zero by a number, those within it zero."""
     size = xp.abs(a)
     return xp.where(size > by, a * (1 - by / xp.where(size > by, size, 1.0)), xp.zeros_like(a))

@@ -1,0 +1,6 @@
+"""Next-purchase modelling on the embedded CDNOW data: one model, many ways to attend."""
+
+from factorattn.experiment.transactions.data import make_streams
+from factorattn.experiment.transactions.study import QUICK, Plan, Report, Row, study
+
+__all__ = ["QUICK", "Plan", "Report", "Row", "make_streams", "study"]

@@ -1,0 +1,1 @@
+"""Oracles of models and of what trains them."""
