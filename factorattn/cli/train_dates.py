@@ -28,7 +28,7 @@ RECENT = 20  # steps whose mean loss is told
 
 def dates(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer steps: less than a minute, and less exact.")] = False,
-    steps: Annotated[str | None, typer.Option(help="Steps of training.", show_default="2000, or 500 quick")] = None,
+    steps: Annotated[str | None, typer.Option(help="Steps of training.", show_default="4000, or 1000 quick")] = None,
     seed: Annotated[int, typer.Option(parser=read_seed, metavar="INTEGER", help="Of the whole run.")] = 0,
     phrase: Annotated[
         list[str] | None, typer.Option(help="Read this, too; with a checkpoint that there is, without training.")

@@ -171,6 +171,11 @@ def _joined(name: str) -> Callable:
     return rule
 
 
+def _unstack(xp, x, /, *, axis=0):
+    axis = normalize_axis_index(axis, x.ndim)
+    return tuple(x[(*(slice(None),) * axis, i, ...)] for i in range(x.shape[axis]))
+
+
 def _take(xp, x, indices, /, *, axis):
     if indices.ndim != 1:
         raise ValueError(f"take: indices must have one axis, got shape {indices.shape}")
@@ -264,6 +269,7 @@ FUNCTIONS: dict[str, Callable] = {
     "moveaxis": _asked(np.moveaxis),
     "concat": _joined("concat"),
     "stack": _joined("stack"),
+    "unstack": _unstack,
     "take": _take,
     **{name: _rearranged(name) for name in ("flip", "roll", "tril", "triu")},
     "astype": _astype,

@@ -11,9 +11,12 @@ for the lower triangle of M with half of its diagonal:
 
 Where two singular values or eigenvalues agree to rounding, their vectors have no derivative: what depends on such a
 pair of vectors is NaN. It cannot be zero: U f(S) V^H, a smooth function of A, needs f'(s) in that place, of which
-cotangents tell nothing. Values themselves, and functions of them that treat equal ones alike, keep their derivatives.
-A singular value of exactly zero counts as one whose vectors are not used. Signs and phases of vectors are held as they
-are. Hermitian matrices stay so: derivatives of `eigh` and `cholesky` are those along Hermitian directions.
+cotangents tell nothing. Values themselves, and functions of them that treat equal ones alike, keep their derivatives. A
+singular value of exactly zero counts as one whose vectors are not used. Nor has a column a direction that is rounding
+beside the columns before it: with such a one, derivatives of Q and R are NaN.
+
+Signs and phases of vectors are held as they are. Hermitian matrices stay so: derivatives of `eigh` and `cholesky` are
+those along Hermitian directions.
 """
 
 import math
@@ -137,7 +140,7 @@ def _qr(xp, x, /, *, mode="reduced"):
 
     def pull(gs, xp):
         gq, gr = conj(gs[0], xp), conj(gs[1], xp)
-        square, gr, beyond = r[..., :, :k], gr[..., :, :k], gr[..., :, k:]
+        square, gr, beyond = _told(r[..., :, :k], max(p, wide.shape[-1] + k), xp), gr[..., :, :k], gr[..., :, k:]
         if wide.shape[-1]:
             gq = gq + wide @ adjoint(beyond, xp)
         by_r, by_q = gr @ adjoint(square, xp), adjoint(q, xp) @ gq
@@ -148,6 +151,15 @@ def _qr(xp, x, /, *, mode="reduced"):
         return [conj(xp.concat([out, q @ beyond], axis=-1) if wide.shape[-1] else out, xp)]
 
     return (q, r), pull
+
+
+def _told(r, size, xp):
+    """A triangle in which NaN stands for rows of rounding."""
+    if 0 in r.shape:
+        return r
+    lengths = xp.sum(xp.abs(r) * xp.eye(r.shape[-1], dtype=xp.abs(r).dtype, device=r.device), axis=-1, keepdims=True)
+    largest = xp.max(lengths, axis=-2, keepdims=True)
+    return xp.where(lengths > size * xp.finfo(lengths.dtype).eps * largest, r, math.nan)
 
 
 def _cholesky(xp, x, /, *, upper=False):

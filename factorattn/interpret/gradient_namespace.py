@@ -4,6 +4,7 @@ Functions are the rules of `gradient_rules` and its kin, looked up by name. One 
 guessed.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,10 +21,17 @@ __all__ = ["GradientNamespace", "over"]
 CONSTANT = {  # whose results do not change with small changes of their arguments
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "any", "all"),
-    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "bitwise_left_shift", "bitwise_right_shift"),
     *("isfinite", "isinf", "isnan", "signbit", "floor", "ceil", "round", "trunc", "sign", "floor_divide"),
     *("argmax", "argmin", "argsort", "searchsorted", "count_nonzero", "nonzero"),
     *("zeros_like", "ones_like", "empty_like"),
+}
+BITS = {  # by operators, which libraries have that lack the names
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+    "bitwise_invert": operator.invert,
+    "bitwise_left_shift": operator.lshift,
+    "bitwise_right_shift": operator.rshift,
 }
 CREATED = {"arange", "empty", "eye", "linspace", "ones", "zeros"}
 ASKED = {"result_type", "can_cast", "isdtype", "finfo", "iinfo"}  # of dtypes, not of values
@@ -48,6 +56,8 @@ class GradientNamespace:
             found = _ruled(self, RULES[name], getattr(self.base, name, None))
         elif name in CONSTANT or name in CREATED:
             found = _constant(self, getattr(self.base, name))
+        elif name in BITS:
+            found = _constant(self, BITS[name])
         elif name in ASKED:
             found = _asked(getattr(self.base, name))
         elif name in NAMED:

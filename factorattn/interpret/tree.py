@@ -52,7 +52,7 @@ def tree_leaves(tree: Any) -> list[Any]:
 
 
 def _map(f, tree, rest, path):
-    if hasattr(tree, "dtype") and not dataclasses.is_dataclass(tree):
+    if not dataclasses.is_dataclass(tree) and hasattr(tree, "dtype"):
         return f(tree, *rest)
     parts = _parts(tree)
     if parts is None:
@@ -61,7 +61,7 @@ def _map(f, tree, rest, path):
     for other in rest:
         found = _parts(other) if type(other) is type(tree) else None
         if found is None or found.keys() != parts.keys():
-            raise ValueError(f"{path} must have the structure of {tree!r:.80}, got {other!r:.80}")
+            raise ValueError(f"{path} must be {_told(tree)}, got {_told(other)}")
         others.append(found)
     return _rebuilt(
         tree,
@@ -70,6 +70,12 @@ def _map(f, tree, rest, path):
             for name, part in parts.items()
         },
     )
+
+
+def _told(tree):
+    """The kind of a tree and the names of its branches: a repr may be long, or need what is not there."""
+    parts = _parts(tree)
+    return type(tree).__name__ if parts is None else f"{type(tree).__name__} of {', '.join(map(str, parts)):.200}"
 
 
 def _parts(tree):

@@ -5,6 +5,7 @@ from factorattn.testing.check import check_factorization, check_mechanism
 from factorattn.testing.cost_laws import COST_LAWS
 from factorattn.testing.factor_case import FactorCase
 from factorattn.testing.factor_laws import FACTOR_LAWS
+from factorattn.testing.gradient_laws import FEW, GRADIENT_LAWS
 from factorattn.testing.laws import LAWS
 from factorattn.testing.tolerance import BOUND, CHANCE, ROUNDING
 
@@ -13,6 +14,8 @@ __all__ = [
     "CHANCE",
     "COST_LAWS",
     "FACTOR_LAWS",
+    "FEW",
+    "GRADIENT_LAWS",
     "LAWS",
     "ROUNDING",
     "SIZES",

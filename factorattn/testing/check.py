@@ -11,6 +11,7 @@ from factorattn.testing.case import SIZES, Case
 from factorattn.testing.cost_laws import COST_LAWS, shapes_are_read_without_values
 from factorattn.testing.factor_case import factor_cases
 from factorattn.testing.factor_laws import FACTOR_LAWS
+from factorattn.testing.gradient_laws import FEW, GRADIENT_LAWS
 from factorattn.testing.laws import LAWS
 
 __all__ = ["cases", "check_factorization", "check_mechanism"]
@@ -45,6 +46,9 @@ def check_mechanism(f: Callable, *, xp: Any = np, sizes: Mapping[str, int] | Non
         )
     for case in cases(f, xp=xp, sizes=sizes):
         for law in (*LAWS.values(), shapes_are_read_without_values):
+            law(case)
+    for case in cases(f, xp=xp, sizes={**FEW, **(sizes or {})}):
+        for law in GRADIENT_LAWS.values():
             law(case)
     for cost_law in COST_LAWS.values():
         cost_law(f)

@@ -6,6 +6,7 @@ One random direction t for each array, and one random cotangent g of the result:
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -76,7 +77,7 @@ def _difference(f, args, direction, cotangent):
         return _total(tree_map(lambda up, down: up - down, moved(h), moved(-h)), cotangent) / (2 * h)
 
     sizes = [np.abs(to_numpy(y) * to_numpy(g)) for y, g in zip(*map(tree_leaves, (f(*args), cotangent)), strict=True)]
-    entries = sum(np.size(x) for x in tree_leaves(args))
+    entries = sum(math.prod(x.shape) for x in tree_leaves(args))
     noise = ROUNDING(np.float64, entries) * sum(map(np.sum, sizes)) / STEP
     return (4 * slope(STEP / 2) - slope(STEP)) / 3, noise
 

@@ -56,22 +56,26 @@ def forms_have_the_same_gradients(case: Case) -> bool:
 
 def future_has_no_gradient(case: Case) -> bool:
     """Causal outputs have exactly no gradient by later inputs, nor any that these reach, were they NaN."""
-    if not case.causal or case.output_axis("n") is None:
+    if not case.causal or case.output_axis("n") is None or min(case.sizes["n"], case.sizes["m"]) < 2:
         return False
     inputs, (n, m) = case.inputs(), (case.sizes[letter] for letter in "nm")
-    for cut in range(max(1, n - m + 1), n, max(1, n // 4)):
-        g = _cotangent(case.run(inputs), _keep(case.output_axis("n"), slice(cut)))
-        want = _pulled(case, inputs, g)
-        later = {
+    out = case.run(inputs)
+
+    def later(cut: int) -> dict[str, tuple[int, slice]]:
+        return {
             name: (axis, slice(first, None))
             for letter, first in (("n", cut), ("m", cut + m - n))
             for name, axis in case.arrays_with(letter).items()
             if case.record.causal != "values" or name in case.record.values
         }
-        _unasked(case, want, later, "after the cut")
-        for value in UNSEEN:
-            poisoned = {**inputs, **{name: _filled(inputs[name], at, value) for name, at in later.items()}}
-            _close(case, _pulled(case, poisoned, g), want, f"the future became {value}")
+
+    for cut in range(max(1, n - m + 1), n, max(1, n // 4)):
+        g = _cotangent(out, _keep(case.output_axis("n"), slice(cut)))
+        want = _pulled(case, inputs, g)
+        _unasked(case, want, later(cut), "after what is asked for")
+    for value in UNSEEN:  # the last cut
+        poisoned = {**inputs, **{name: _filled(inputs[name], at, value) for name, at in later(cut).items()}}
+        _close(case, _pulled(case, poisoned, g), want, f"the future became {value}")
     return True
 
 
@@ -92,14 +96,13 @@ def hidden_keys_have_no_gradient(case: Case) -> bool:
             poisoned = {**inputs, **{array: _filled(inputs[array], at, value) for array, at in hidden.items()}}
             found = _pulled(case, poisoned, g, **{name: masks[name]})
             _unasked(case, found, hidden, f"hidden by {name}")
-            kept = {array: np.compress(mask, x, axis=hidden[array][0]) if array in hidden else x for array, x in found.items()}
-            kept.pop("bias", None)
-            _close(case, kept, want, f"keys hidden by {name} became {value}")
+            kept = {array: np.compress(mask, found[array], axis=own) for array, (own, _) in hidden.items()}
+            _close(case, {**found, **kept}, want, f"keys hidden by {name} became {value}")
     return True
 
 
-def rows_that_see_nothing_have_finite_gradients(case: Case) -> bool:
-    """A mask of the declared shape gives every form the same gradients, also where a row of it is empty."""
+def masks_mean_the_same_to_gradients(case: Case) -> bool:
+    """With a mask of the declared shape every form has the same gradients, finite also where a row is empty."""
     axes = case.record.mask_shape.split()
     if not case.record.mask or not all(axis == "1" or axis in case.sizes for axis in axes):
         return False
@@ -108,8 +111,8 @@ def rows_that_see_nothing_have_finite_gradients(case: Case) -> bool:
     if axes[-2] == "n":
         mask[..., 1, :] = False
     g = _cotangent(case.run(inputs, mask=mask))
-    found = _pulled(case, inputs, g, mask=mask)
-    _close(case, found, _pulled(case, inputs, g, mask=mask, form=case.record.forms[0]), "form, with a mask")
+    found, want = (_pulled(case, inputs, g, mask=mask, form=form) for form in (case.form, case.record.forms[0]))
+    _close(case, found, want, "form, with a mask")
     return True
 
 
@@ -227,7 +230,7 @@ GRADIENT_LAWS: dict[str, Callable[[Case], bool]] = {
         forms_have_the_same_gradients,
         future_has_no_gradient,
         hidden_keys_have_no_gradient,
-        rows_that_see_nothing_have_finite_gradients,
+        masks_mean_the_same_to_gradients,
         batch_members_have_their_own_gradients,
         kind_of_gradients_is_kept,
     )

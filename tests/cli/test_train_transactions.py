@@ -2,9 +2,9 @@
 
 import csv
 import importlib
-import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,29 +14,52 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from processes import heed_interrupts
+from typer.testing import CliRunner
 
+from factorattn.cli.main import app
 from factorattn.experiment.transactions import QUICK, make_streams
 from factorattn.experiment.transactions.model import MECHANISMS
 
 WORDS = ("train", "transactions")
-TINY = (*WORDS, "--lengths", "32,64", "--steps", 1, "--start-steps", 2, "--mechanisms", "full,performer")
+SMALL = (*WORDS, "--lengths", "32,64", "--steps", 1, "--start-steps", 2)
+TINY = (*SMALL, "--mechanisms", "performer")
+STUDY = "factorattn.experiment.transactions.study"
 
 
-@pytest.fixture
-def few_purchases(monkeypatch):
-    """The first of the tokens only."""
+@pytest.fixture(scope="module")
+def few_purchases():
+    """The first of the tokens only, and no time spent on timing."""
+    module = importlib.import_module(STUDY)
+    real = module.time_of
 
     def cut(lengths, *, seed):
         streams = make_streams(lengths, seed=seed)
         return replace(streams, learn=streams.learn[:1030], test=streams.test[:520])
 
-    monkeypatch.setattr(importlib.import_module("factorattn.experiment.transactions.study"), "make_streams", cut)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "make_streams", cut)
+        patch.setattr(module, "time_of", lambda call, *, seconds: real(call, seconds=0.0))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(few_purchases, tmp_path_factory):
+    """A folder with a run that has ended, and its figures."""
+    folder = tmp_path_factory.mktemp("run")
+    words = (*TINY, "--checkpoint", folder, "--json", "-")
+    return folder, figures(CliRunner().invoke(app, list(map(str, words)), catch_exceptions=False).stdout)
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(finished[0], tmp_path / "run")
 
 
 @pytest.fixture
 def interrupt(monkeypatch):
     """Let Ctrl-C hit a step."""
-    job = importlib.import_module("factorattn.experiment.transactions.study")._Job
+    job = importlib.import_module(STUDY)._Job
     real, calls = job.advance, []
 
     def at(step):
@@ -61,63 +84,61 @@ def figures(text):
 # The table and the files
 
 
-def test_the_table_has_every_model_at_every_length(call, few_purchases):
-    out = call(*TINY).stdout
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_table_json_csv_and_picture(call, few_purchases, tmp_path, suffix):
+    json_file, csv_file, picture = (tmp_path / f"a.{name}" for name in ("json", "csv", suffix))
+    files = ("--json", json_file, "--csv", csv_file, "--output", picture)
+    out = call(*SMALL, "--mechanisms", "full,performer", *files).stdout
     titles = "model length parameters ms a step quartiles, ms MiB a step training held out last inside seen ahead"
     assert " ".join(out.splitlines()[0].split()) == titles
-    rows = [line.split() for line in out.splitlines() if line.startswith(("full ", "performer "))]
-    assert [row[:2] for row in rows] == [[name, n] for name in ("full", "performer") for n in ("32", "64")]
-    assert "unigram of the training customers" in out
-    assert "bigram of the training customers" in out
-    assert "full: time n^" in out
-    assert "products of matrices on one thread" in out
+    shown = [line.split() for line in out.splitlines() if line.startswith(("full ", "performer "))]
+    assert [row[:2] for row in shown] == [[name, n] for name in ("full", "performer") for n in ("32", "64")]
+    for text in ("unigram of the training customers", "bigram of the training customers", "full: time n^"):
+        assert text in out
+    assert "no better than the unigram table: full at 32, full at 64" in out  # after three steps
 
-
-def test_models_that_have_learned_nothing_are_named(call, few_purchases):
-    assert "no better than the unigram table: full at 32, full at 64" in call(*TINY).stdout
-
-
-def test_json_and_csv_have_every_figure(call, few_purchases):
-    found = json.loads(call(*TINY, "--json", "-").stdout)
-    rows = list(csv.DictReader(io.StringIO(call(*TINY, "--csv", "-").stdout)))
+    found, lines = json.loads(json_file.read_text()), list(csv.DictReader(csv_file.read_text().splitlines()))
     assert (found["plan"]["lengths"], found["plan"]["mechanisms"]) == ([32, 64], ["full", "performer"])
     assert (found["plan"]["steps"], found["plan"]["start_steps"], found["plan"]["seed"]) == (1, 2, 0)
     assert found["data"]["training_customers"] + found["data"]["held_out_customers"] == 23570
     assert found["baselines"]["bigram"] < found["baselines"]["unigram"]
     assert [entry["mechanism"] for entry in found["growth"]] == ["full", "performer"]
-    for row, line in zip(found["rows"], rows, strict=True):
-        assert list(row) == list(line)
-        same = ("mechanism", "n", "parameters", "held_out_nats_per_purchase", "seen_ahead_nats", "training_loss")
-        assert [str(row[key]) for key in same] == [line[key] for key in same]
+    for row, line, cells in zip(found["rows"], lines, shown, strict=True):
+        assert {key: str(value) for key, value in row.items()} == line
+        assert cells[2] == f"{row['parameters']:,}"
+        assert cells[-5:-1] == [
+            f"{row[key]:.3f}"
+            for key in (
+                "training_loss",
+                "held_out_nats_per_purchase",
+                "last_nats_per_token",
+                "inside_nats_per_token",
+            )
+        ]
 
-
-@pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_the_picture(call, few_purchases, tmp_path, suffix):
-    file = tmp_path / f"a.{suffix}"
-    assert call(*TINY, "--output", file).exit_code == 0
-    content = file.read_bytes()
-    assert content.startswith(b"\x89PNG") if suffix == "png" else b"<svg" in content
-    if suffix == "svg":
+    content = picture.read_bytes()
+    if suffix == "png":
+        assert content.startswith(b"\x89PNG")
+    else:
         text = content.decode()
         assert all(word in text for word in ("full", "performer", "unigram, counted", "length n", "peak memory, MiB"))
 
 
-def test_the_same_seed_gives_the_same_figures(call, few_purchases):
-    one, same, other = (call(*TINY, "--seed", seed, "--json", "-").stdout for seed in (3, 3, 4))
-    assert figures(one) == figures(same) != figures(other)
+def test_the_same_seed_gives_the_same_figures_and_another_one_others(call, finished):
+    assert figures(call(*TINY, "--csv", os.devnull, "--json", "-").stdout) == finished[1]
+    assert figures(call(*TINY, "--seed", 4, "--json", "-").stdout) != finished[1]
 
 
 # Going on
 
 
-def test_interrupted_and_resumed_the_figures_are_the_same(call, few_purchases, interrupt, tmp_path):
-    want = figures(call(*TINY, "--json", "-").stdout)
+def test_interrupted_and_resumed_the_figures_are_the_same(call, finished, interrupt, tmp_path):
     interrupt(4)
     result = call(*TINY, "--checkpoint", tmp_path / "run")
     told = f"factorattn: interrupted; to go on: --checkpoint {tmp_path / 'run'} --resume\n"
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", told)
-    assert call(*TINY, "--checkpoint", tmp_path / "run").exit_code == 2
-    assert figures(call(*TINY, "--checkpoint", tmp_path / "run", "--resume", "--json", "-").stdout) == want
+    assert "holds a run; go on with --resume" in call(*TINY, "--checkpoint", tmp_path / "run").stderr
+    assert figures(call(*TINY, "--checkpoint", tmp_path / "run", "--resume", "--json", "-").stdout) == finished[1]
 
 
 def test_without_a_checkpoint_an_interrupt_leaves_nothing(call, few_purchases, interrupt, tmp_path):
@@ -127,16 +148,15 @@ def test_without_a_checkpoint_an_interrupt_leaves_nothing(call, few_purchases, i
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_file_is_refused_and_the_way_on_is_told(call, refusal, few_purchases, tmp_path):
-    resumed = (*TINY, "--checkpoint", tmp_path, "--resume", "--json", "-")
-    want = figures(call(*TINY, "--checkpoint", tmp_path, "--json", "-").stdout)
-    file = tmp_path / "full-64.safetensors"
+def test_a_damaged_file_is_refused_and_the_way_on_is_told(call, refusal, finished, run):
+    resumed = (*TINY, "--checkpoint", run, "--resume", "--json", "-")
+    file = run / "performer-64.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
     told = refusal(*resumed)
     assert told.startswith(f"--resume: {str(file)!r} is damaged")
-    assert told.endswith("with 3 steps done: delete full-64.safetensors to go on from there")
+    assert told.endswith("with 3 steps done: delete performer-64.safetensors to go on from there")
     file.unlink()
-    assert figures(call(*resumed).stdout) == want
+    assert figures(call(*resumed).stdout) == finished[1]
 
 
 @pytest.mark.parametrize(
@@ -144,12 +164,11 @@ def test_a_damaged_file_is_refused_and_the_way_on_is_told(call, refusal, few_pur
     [
         (("--seed", 1), "seed 0, and this run has seed 1"),
         (("--steps", 2), "steps 1, and this run has steps 2"),
-        (("--lengths", "64"), "lengths [32, 64], and this run has lengths [64]"),
+        (("--lengths", "16"), "lengths [32, 64], and this run has lengths [32, 64, 16]"),
     ],
 )
-def test_other_settings_are_refused_by_name(call, refusal, few_purchases, tmp_path, words, told):
-    call(*TINY, "--checkpoint", tmp_path)
-    assert told in refusal(*TINY, *words, "--checkpoint", tmp_path, "--resume")
+def test_other_settings_are_refused_by_name(refusal, run, words, told):
+    assert told in refusal(*TINY, *words, "--checkpoint", run, "--resume")
 
 
 # Refusals

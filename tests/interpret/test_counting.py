@@ -68,6 +68,7 @@ CALLS = {
     "squeeze": ["xp.squeeze(y, axis=1)", "xp.squeeze(w, axis=(0, 2))", "xp.squeeze(w, axis=-1)"],
     "concat": ["xp.concat([x, x], axis=0)", "xp.concat([x, h, z[0, :, :]], axis=-1)", "xp.concat((none, x), axis=0)"],
     "stack": [f"xp.stack([x, h], axis={axis})" for axis in (0, 1, 2, -1, -2, -3)],
+    "unstack": ["xp.unstack(x, axis=0)[1]", "xp.unstack(z, axis=-1)[0]"],
     "take": ["xp.take(x, l % 3, axis=0)", "xp.take(z, l % 2, axis=-1)"],
     "moveaxis": ["xp.moveaxis(z, 0, -1)", "xp.moveaxis(z, (0, 1), (1, 2))"],
     **{name: [f"xp.{name}(x)", f"xp.{name}(z, axis=0)", f"xp.{name}(l)", f"xp.{name}(none, axis=0)"]
@@ -131,7 +132,7 @@ WITHOUT_RULE = {
     "search in sets: nothing needs it": "isin",
     "rare functions of entries": "acosh asinh atanh copysign nextafter signbit",
     "written with those that have rules": "broadcast_arrays diff linspace meshgrid std tensordot tile "
-    "unstack var vecdot",
+    "var vecdot",
     "about dtypes and libraries, not arrays": "broadcast_shapes can_cast iinfo from_dlpack __array_namespace_info__ "
     "__array_api_version__",
     "array_api_strict's own": "Device set_array_api_strict_flags get_array_api_strict_flags "
@@ -314,6 +315,7 @@ HAND = {
     "cast to itself": (lambda xp, x, y, t: xp.astype(x, xp.float32, copy=False), {}, 0),
     "tril": (lambda xp, x, y, t: xp.tril(x), {}, 2 * 4 * 12),
     "views": (lambda xp, x, y, t: xp.reshape(x[1:, None, :].mT, (8,))[..., None], {}, 0),
+    "unstack": (lambda xp, x, y, t: xp.unstack(x, axis=1)[3], {}, 0),
     "broadcast_to": (lambda xp, x, y, t: xp.broadcast_to(xp.squeeze(y, axis=1), (7, 5, 4)), {}, 0),
     "permute": (lambda xp, x, y, t: xp.expand_dims(xp.permute_dims(y, (2, 0, 1)), axis=0), {}, 0),
     "svd": (lambda xp, x, y, t: xp.linalg.svd(x, full_matrices=False), {"decompose": 6 * 4 * 3**2 + 20 * 3**3},

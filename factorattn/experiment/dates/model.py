@@ -34,7 +34,7 @@ class Sizes:
     c: int = 64
     heads: int = 8
     hidden: int = 128
-    encoder_layers: int = 2
+    encoder_layers: int = 1
     decoder_layers: int = 1
 
 

@@ -51,8 +51,8 @@ class Plan:
     sizes : Sizes
     """
 
-    steps: int = 2000
-    batch: int = 64
+    steps: int = 4000
+    batch: int = 32
     rate: float = 0.004
     warmup: int = 200
     bound: float = 1.0
@@ -66,7 +66,7 @@ class Plan:
         return self.rate * linear(step, warmup=warmup) * linear(self.steps + 1 - step, warmup=self.steps)
 
 
-QUICK = Plan(steps=500, phrases=500)
+QUICK = Plan(steps=1000, phrases=500)
 
 
 class Score(NamedTuple):

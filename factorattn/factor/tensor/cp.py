@@ -11,7 +11,6 @@ from typing import Any
 
 from factorattn.catalogue import Factorization
 from factorattn.contract import choose
-from factorattn.factor.adjoint import conj
 from factorattn.factor.factored import CP
 from factorattn.factor.factored.unfolding import digits
 from factorattn.factor.tensor.modes import admit_tensor, norm, unfold

@@ -54,42 +54,47 @@ def zeros(parameters: Any) -> Any:
 
 
 def is_trained(p: Any) -> bool:
-    """Whether a leaf is an array of floating numbers."""
-    if not array_api_compat.is_array_api_obj(p):
+    """Whether a leaf is an array of numbers that are no indices."""
+    if not hasattr(p, "dtype"):
         return False
     return not array_api_compat.array_namespace(p).isdtype(p.dtype, ("integral", "bool"))
 
 
 def check_parameters(parameters: Any) -> None:
     """TypeError for arrays that small steps cannot change, or that gradients are not defined for; they are named."""
-    for name, p in named_leaves(parameters):
+    for name, p in named_leaves(without_bounds(parameters)):
         if is_trained(p):
-            xp = array_api_compat.array_namespace(p)
-            if not xp.isdtype(p.dtype, "real floating"):
-                raise TypeError(f"{name or 'parameters'} must be real, got {p.dtype}")
-            if xp.finfo(p.dtype).bits < SHORTEST:
-                raise TypeError(
-                    f"{name or 'parameters'} must be float32 or float64, got {p.dtype}, in which small steps are "
-                    "lost; keep it in float32 and let the model convert it"
-                )
+            _hold_dtype(name or "parameters", p)
 
 
 def like_parameters(parameters: Any, gradients: Any) -> Any:
     """Gradients in the dtypes of parameters. Errors name the first that is missing, or of another shape."""
-    check_parameters(parameters)
-    names = (name for name, leaf in named_leaves(without_bounds(parameters)) if hasattr(leaf, "dtype"))
+    parameters = without_bounds(parameters)
+    names = (name for name, leaf in named_leaves(parameters) if hasattr(leaf, "dtype"))
 
     def one(p: Any, g: Any) -> Any:
         name = next(names) or "parameters"
         if not is_trained(p):
             return p
-        if not array_api_compat.is_array_api_obj(g):
+        _hold_dtype(name, p)
+        if not hasattr(g, "dtype"):
             raise TypeError(f"the gradient of {name} must be an array, got {type(g).__name__}")
         if tuple(g.shape) != tuple(p.shape):
             raise ValueError(f"the gradient of {name} must have its shape, {tuple(p.shape)}, got {tuple(g.shape)}")
         return array_api_compat.array_namespace(p, g).astype(g, p.dtype, copy=False)
 
-    return tree_map(one, without_bounds(parameters), without_bounds(gradients))
+    return tree_map(one, parameters, without_bounds(gradients))
+
+
+def _hold_dtype(name: str, p: Any) -> None:
+    xp = array_api_compat.array_namespace(p)
+    if not xp.isdtype(p.dtype, "real floating"):
+        raise TypeError(f"{name} must be real, got {p.dtype}")
+    if xp.finfo(p.dtype).bits < SHORTEST:
+        raise TypeError(
+            f"{name} must be float32 or float64, got {p.dtype}, in which small steps are lost; keep it in float32 and "
+            "let the model convert it"
+        )
 
 
 def not_negative(**argument: Any) -> float:
@@ -105,16 +110,20 @@ def change_arrays(change: Callable, tree: Any) -> Any:
 
     What is known of errors of factored matrices is left out: numbers, but none to be trained.
     """
-    if isinstance(tree, Factored):
-        return tree.map(change)
-    if isinstance(tree, dict):
-        return {name: change_arrays(change, part) for name, part in tree.items()}
-    if isinstance(tree, list | tuple):
-        parts = [change_arrays(change, part) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return change(tree) if is_trained(tree) else tree
+    return _changed(change, lambda leaf: change(leaf) if is_trained(leaf) else leaf, tree)
 
 
 def without_bounds(tree: Any) -> Any:
     """The tree without what is known of errors of factored matrices."""
-    return change_arrays(lambda x: x, tree)
+    return _changed(lambda x: x, lambda leaf: leaf, tree)
+
+
+def _changed(inside: Callable, alone: Callable, tree: Any) -> Any:
+    if isinstance(tree, Factored):
+        return tree.map(inside)
+    if isinstance(tree, dict):
+        return {name: _changed(inside, alone, part) for name, part in tree.items()}
+    if isinstance(tree, list | tuple):
+        parts = [_changed(inside, alone, part) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return alone(tree)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.contract import choose
-from factorattn.factor.directions import orthogonal_gaussian
+from factorattn.model.initialize import orthogonal, xavier_uniform
 from factorattn.scalars import generator, real, whole
 
 __all__ = [
@@ -151,22 +151,18 @@ def _layers(sizes, rows, draw, rng, dtype, *, given):
     bound = 1.0 / math.sqrt(given["hidden"])
     found = {}
     for name, (blocks, columns) in sizes.items():
-        drawn = [weights(rows, columns, bound, name == "input", rng) for _ in range(blocks)]
+        drawn = weights(name, (blocks, rows, columns), bound, rng)
         bias = rng.uniform(-bound, bound, blocks * rows) if draw == "uniform" else np.zeros(blocks * rows)
-        found[name] = {"weight": np.concatenate(drawn).astype(dtype), "bias": bias.astype(dtype)}
+        found[name] = {"weight": drawn.reshape(blocks * rows, columns).astype(dtype), "bias": bias.astype(dtype)}
     return found
 
 
-def _uniform(rows, columns, bound, _, rng):
-    return rng.uniform(-bound, bound, (rows, columns))
+def _uniform(_, shape, bound, rng):
+    return rng.uniform(-bound, bound, shape)
 
 
-def _orthogonal(rows, columns, _, into, rng):
-    if into:
-        return _uniform(rows, columns, math.sqrt(6.0 / (rows + columns)), into, rng)
-    size = max(rows, columns)
-    square = orthogonal_gaussian(size, size, rng=rng, length="constant") / math.sqrt(size)
-    return square[:rows, :columns]
+def _orthogonal(name, shape, _, rng):
+    return xavier_uniform(shape, rng=rng) if name == "input" else orthogonal(shape, rng=rng)
 
 
 DRAW: dict[str, Callable] = {"uniform": _uniform, "orthogonal": _orthogonal}

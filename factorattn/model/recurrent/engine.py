@@ -35,8 +35,7 @@ def open_door(contract: str, parameters: Mapping[str, Any], arrays: Mapping[str,
         ``input_weight`` is ``parameters["input"]["weight"]``, and so on; x comes first.
     parameters : mapping
     arrays : mapping
-        Everything else in the contract. They are returned in this order: x with zeros where the mask is False, and
-        zeros for what is None, but `targets`.
+        Everything else in the contract. They are returned in this order, zeros for what is None, but `targets`.
     mask : boolean array, shape (..., n), optional
     """
     items = {item.name: item for item in parse(contract)}
@@ -60,7 +59,6 @@ def open_door(contract: str, parameters: Mapping[str, Any], arrays: Mapping[str,
         named = {name: value for name, value in zip(arrays, found, strict=True) if value is not None}
         batches = {name: value.shape[: value.ndim - len(items[name].axes)] for name, value in named.items()}
         check_batches({"mask": mask.shape[:-1]} | batches)
-        found[0] = xp.where(mask[..., None], first, 0.0)  # padding may hold anything, and gradients never see it
     tree = {layer: {part: given[f"{layer}_{part}"] for part in ("weight", "bias")} for layer in layers}
     return Door(xp, dtype, size, tree, tuple(found))
 

@@ -85,7 +85,7 @@ def decoder(
     """
     xp, dtype, parameters = open_door(parameters, x, memory, mask, memory_mask)
     layers = parameters["layers"]
-    check_stack(parameters, heads, norm, epsilon, x=x, memory=memory)
+    check_stack(parameters, {"x": x, "memory": memory}, heads=heads, norm=norm, epsilon=epsilon)
     check_mask(mask, x, name="mask", of="x", xp=xp)
     check_mask(memory_mask, memory, name="memory_mask", of="memory", xp=xp)
     compute = xp.result_type(dtype, xp.float32)

@@ -177,7 +177,7 @@ def _stack_step(
 ) -> tuple[Any, dict[str, Any]]:
     """New tokens x (..., t, c) through all layers, and the cache with them."""
     layers = parameters["layers"]
-    check_stack(parameters, heads, norm, epsilon, x=x)
+    check_stack(parameters, {"x": x}, heads=heads, norm=norm, epsilon=epsilon)
     check_mask(mask, x, name="mask", of="the new ones", xp=xp)
     cache = {"ids": ids[..., :0], "mask": None, "layers": [None] * len(layers)} if cache is None else cache
     first = cache["ids"].shape[-1]

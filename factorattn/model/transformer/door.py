@@ -27,7 +27,9 @@ def open_door(parameters: Mapping[str, Any], *given: Any) -> tuple[Any, Any, Map
     return xp, dtype, with_dtype(parameters, xp.result_type(dtype, xp.float32), xp=xp)
 
 
-def check_stack(parameters: Mapping[str, Any], heads: int, norm: str, epsilon: float, **tokens: Any) -> None:
+def check_stack(
+    parameters: Mapping[str, Any], tokens: Mapping[str, Any], *, heads: int, norm: str, epsilon: float
+) -> None:
     """Hold a stack of layers against what it is told, and against tokens (..., n, c)."""
     choose(NORMS, norm=norm)
     if real(epsilon=epsilon) < 0:

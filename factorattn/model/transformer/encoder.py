@@ -82,7 +82,7 @@ def encoder(
     """
     xp, dtype, parameters = open_door(parameters, x, mask)
     layers = parameters["layers"]
-    check_stack(parameters, heads, norm, epsilon, x=x)
+    check_stack(parameters, {"x": x}, heads=heads, norm=norm, epsilon=epsilon)
     check_mask(mask, x, name="mask", of="x", xp=xp)
     x = xp.astype(x, xp.result_type(dtype, xp.float32), copy=False)
     options: dict[str, Any] = {"heads": heads, "norm": norm, "activation": activation, "epsilon": epsilon, "xp": xp}

@@ -47,6 +47,12 @@ def ids(*shape, seed=0):
     return np.random.default_rng(seed).integers(V, size=shape)
 
 
+def jittered(parameters):
+    """Parameters whose biases are not zero."""
+    rng = np.random.default_rng(0)
+    return tree_map(lambda x: x + rng.standard_normal(x.shape) / 10, parameters)
+
+
 def close(got, want):
     assert got.shape == want.shape
     assert np.max(np.abs(got - want)) <= np.max(np.abs(want)) * ROUNDING("float64", 10_000)
@@ -69,7 +75,7 @@ def steps(f, parameters, tokens, cache, mask=None, **options):
 @pytest.mark.parametrize("name", sorted(set(CAUSAL) - set(REFUSED)))
 def test_steps_are_rows_of_the_whole(name, masked):
     options = {"heads": HEADS, "slot": slot_of(name)}
-    parameters = language_model_parameters(V, 2, C, HEADS, 8, slot=slot_of(name), rng=0)
+    parameters = jittered(language_model_parameters(V, 2, C, HEADS, 8, slot=slot_of(name), rng=0))
     tokens, mask = ids(2, LONGEST), np.arange(LONGEST) < [[LONGEST], [5]] if masked else None
     want = language_model(parameters, tokens, mask=mask, **options)
     close(steps(language_model_step, parameters, tokens, None, mask, **options)[0], want)
@@ -78,7 +84,7 @@ def test_steps_are_rows_of_the_whole(name, masked):
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_what_cannot_go_step_by_step_is_refused_with_the_reason(name):
     slot = slot_of(name, weakly_causal=True)
-    parameters = language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0)
+    parameters = jittered(language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0))
     with pytest.raises(ValueError, match=f"^{name} cannot be decoded step by step: {REFUSED[name]}"):
         language_model_step(parameters, ids(3), heads=HEADS, slot=slot)
 
@@ -92,7 +98,7 @@ ACROSS = sorted(set(STANDING) - set(ONE_SEQUENCE) - set(REFUSED_ACROSS))
 )
 def test_keys_of_the_memory_are_found_once(name, masked):
     slot, source, target = slot_of(name), ids(2, 9), ids(2, LONGEST, seed=1)
-    parameters = transformer_parameters(V, (1, 2), C, HEADS, 8, cross_slot=slot, rng=0)
+    parameters = jittered(transformer_parameters(V, (1, 2), C, HEADS, 8, cross_slot=slot, rng=0))
     options = {"heads": HEADS, "cross_slot": slot}
     mask = {"source_mask": np.arange(9) < [[9], [6]]} if masked else {}
     cache = transformer_cache(parameters, source, **mask, **options)
@@ -103,7 +109,7 @@ def test_keys_of_the_memory_are_found_once(name, masked):
 @pytest.mark.parametrize("name", sorted(REFUSED_ACROSS))
 def test_what_cannot_ask_a_memory_step_by_step_is_refused(name):
     slot = slot_of(name)
-    parameters = transformer_parameters(V, 1, C, HEADS, 8, cross_slot=slot, rng=0)
+    parameters = jittered(transformer_parameters(V, 1, C, HEADS, 8, cross_slot=slot, rng=0))
     with pytest.raises(ValueError, match=f"^{name} cannot be decoded step by step: {REFUSED_ACROSS[name]}"):
         transformer_cache(parameters, ids(9), heads=HEADS, cross_slot=slot)
 
@@ -131,7 +137,7 @@ def test_what_cannot_ask_a_memory_step_by_step_is_refused(name):
 )
 def test_options_count_in_every_step(slot):
     options = {"heads": HEADS, "slot": slot}
-    parameters = language_model_parameters(V, 2, C, HEADS, 8, slot=slot, rng=0)
+    parameters = jittered(language_model_parameters(V, 2, C, HEADS, 8, slot=slot, rng=0))
     tokens = ids(LONGEST)
     want = language_model(parameters, tokens, **options)
     close(steps(language_model_step, parameters, tokens, None, **options)[0], want)
@@ -142,7 +148,7 @@ def test_options_count_in_every_step(slot):
 def test_positions_go_on_where_the_last_step_ended(norm, positions):
     length = {"learned": LONGEST, "axial": (3, 4)}.get(positions)
     told = {"norm": norm, "positions": positions}
-    parameters = transformer_parameters((9, V), 1, C, HEADS, 8, length=length, tied=False, **told, rng=0)
+    parameters = jittered(transformer_parameters((9, V), 1, C, HEADS, 8, length=length, tied=False, **told, rng=0))
     options = {"heads": HEADS, "activation": "gelu", "scale": False, "epsilon": 0.1, **told}
     source, target = ids(2, 4), ids(2, LONGEST, seed=1)
     cache = transformer_cache(parameters, source, **options)
@@ -158,7 +164,7 @@ def test_positions_go_on_where_the_last_step_ended(norm, positions):
 @pytest.mark.parametrize("name", ["softmax", "window", "linear", "grouped_query", "latent", "transformer_xl"])
 def test_every_array_library_gives_the_same(library, name):
     xp, slot = pytest.importorskip(library), slot_of(f"{name}_attention")
-    parameters, tokens = language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0), ids(2, 4)
+    parameters, tokens = jittered(language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0)), ids(2, 4)
     want = language_model(parameters, tokens, heads=HEADS, slot=slot)
     moved, cache = tree_map(xp.asarray, parameters), None
     for t in range(4):
@@ -169,7 +175,7 @@ def test_every_array_library_gives_the_same(library, name):
 
 def test_what_is_kept_is_small():
     def kept(slot, n):
-        parameters = language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0)
+        parameters = jittered(language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0))
         _, cache = language_model_step(parameters, ids(1, n), heads=HEADS, slot=slot)
         return sum(x.size for x in tree_leaves(cache["layers"]))
 
@@ -184,7 +190,7 @@ def test_what_is_kept_is_small():
 
 
 def test_a_cache_may_be_gone_on_with_twice_and_picked_from():
-    parameters, options = transformer_parameters(V, 1, C, HEADS, 8, rng=0), {"heads": HEADS}
+    parameters, options = jittered(transformer_parameters(V, 1, C, HEADS, 8, rng=0)), {"heads": HEADS}
     source, begun = ids(2, 5), ids(2, 3, seed=1)
     _, cache = transformer_step(parameters, begun, transformer_cache(parameters, source, **options), **options)
     picked = tree_map(lambda x: np.take(x, [1, 1, 0], axis=0), cache)
@@ -199,7 +205,7 @@ def test_a_cache_may_be_gone_on_with_twice_and_picked_from():
 
 def test_bias_and_pattern_belong_to_one_length():
     slot = Slot("softmax", options={"bias": np.zeros((4, 4))})
-    parameters = language_model_parameters(V, 1, C, HEADS, 8, rng=0)
+    parameters = jittered(language_model_parameters(V, 1, C, HEADS, 8, rng=0))
     assert language_model(parameters, ids(4), heads=HEADS, slot=slot).shape == (4, V)
     with pytest.raises(ValueError, match="its bias has a row for each query of one length"):
         language_model_step(parameters, ids(2), heads=HEADS, slot=slot)

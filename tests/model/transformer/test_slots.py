@@ -1,11 +1,16 @@
 """Every mechanism of the catalogue in every place of a Transformer where something attends."""
 
+import itertools
+import math
+
+import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 from slots import HEADS, LONGEST, ONE_SEQUENCE, POOLING, STANDING, C, slot_of
 
 import factorattn as fa
 from factorattn import CATALOGUE
+from factorattn.attention.memory import extend_memory
 from factorattn.factor import truncated_svd
 from factorattn.interpret.tree import tree_leaves, tree_map
 from factorattn.model.transformer import (
@@ -16,6 +21,7 @@ from factorattn.model.transformer import (
     encoder_parameters,
     slot_parameters,
 )
+from factorattn.model.transformer.attend import attend
 from factorattn.model.transformer.slot import FREE_OF_THE_FUTURE, LEARNED
 from factorattn.testing import ROUNDING
 from factorattn.testing.differences import check_gradients
@@ -68,8 +74,7 @@ def test_padding_is_seen_by_none_or_the_mask_is_refused(name):
     close(encoder(parameters, other, heads=HEADS, slot=slot, mask=mask)[mask], o[mask])
 
 
-@pytest.mark.parametrize("name", CAUSAL)
-@pytest.mark.parametrize("norm", ["post", "pre", "none"])
+@pytest.mark.parametrize(("name", "norm"), list(zip(CAUSAL, itertools.cycle(["post", "pre", "none"]), strict=False)))
 def test_the_future_reaches_no_earlier_token(name, norm):
     slot, x, memory = slot_of(name), tokens(LONGEST, C), tokens(5, C, seed=2)
     parameters = decoder_parameters(2, C, HEADS, 8, slot=slot, norm=norm, rng=0)
@@ -264,6 +269,75 @@ def _normal(x):
     return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5)
 
 
+def _attended(parameters, o):
+    """Heads (h, n, e) joined and projected, as a slot does."""
+    return np.concatenate(list(o), axis=-1) @ parameters["output"]["weight"].T + parameters["output"]["bias"]
+
+
+def _projected(parameters, x, name):
+    rows = x @ parameters[name]["weight"].T + parameters[name].get("bias", 0.0)
+    return np.stack(np.split(rows, HEADS, axis=-1))  # (h, n, d)
+
+
+def _slot(name, **changes):
+    """A slot, its parameters with biases that are not zero, tokens that ask and tokens that are asked."""
+    slot, rng = slot_of(name, **changes), np.random.default_rng(1)
+    parameters = slot_parameters(C, HEADS, slot=slot, rng=0)
+    parameters = tree_map(lambda leaf: leaf + rng.standard_normal(leaf.shape) / 10, parameters)
+    return slot, parameters, tokens(7, C), tokens(9, C, seed=2)
+
+
+def test_densities_are_those_of_a_softmax_over_times():
+    slot, parameters, x, y = _slot("continuous_softmax_attention")
+    q, (k, v) = _projected(parameters, x, "query"), (_projected(parameters, y, name) for name in ("key", "value"))
+    weights = np.exp(q @ k.mT / math.sqrt(C // HEADS))
+    weights = weights / weights.sum(-1, keepdims=True)
+    times = np.arange(1, 10) / 9
+    mu = weights @ times
+    sigma = np.sqrt(((times - mu[..., None]) ** 2 * weights).sum(-1))
+    want = _attended(parameters, fa.continuous_softmax_attention(mu, sigma, v))
+    close(attend(parameters, x, y, heads=HEADS, slot=slot, xp=xp), want)
+    alone = attend(parameters, x[:1], y[:1], heads=HEADS, slot=slot, xp=xp)  # no deviation: a point, and no NaN
+    assert np.all(np.isfinite(alone))
+
+
+def test_a_memory_of_coefficients_is_the_sequence_as_a_function_of_time():
+    slot, parameters, x, y = _slot("infinite_former_attention", options={"widths": (0.1, 0.3)}, sizes={"r": 6})
+    b = extend_memory(None, y, rank=6, widths=(0.1, 0.3))
+    assert set(parameters["key"]) == set(parameters["value"]) == {"weight"}
+    q, (k, v) = _projected(parameters, x, "query"), (_projected(parameters, b, name) for name in ("key", "value"))
+    w = parameters["learned"]
+    o = fa.infinite_former_attention(q, k, v, w["w_mu"], w["w_sigma"], widths=(0.1, 0.3))
+    close(attend(parameters, x, y, heads=HEADS, slot=slot, xp=xp), _attended(parameters, o))
+
+
+def test_slots_call_mechanisms_as_one_would_by_hand():
+    calls = {
+        "linformer_attention": lambda q, k, v, w: fa.linformer_attention(q, k, v, w["e"][..., :7], w["f"][..., :7]),
+        "persistent_attention": lambda q, k, v, w: fa.persistent_attention(
+            q, k, v, w["k_persistent"], w["v_persistent"]
+        ),
+        "aft_attention": lambda q, k, v, w: fa.aft_attention(q, k, v, w["w"][..., :7, :7]),
+        "soft_attention": lambda q, k, v, w: fa.soft_attention(q, k, v, w["w_q"], w["w_k"], w["w"], w["b"]),
+        "transformer_xl_attention": lambda q, k, v, w: fa.transformer_xl_attention(
+            q, k, v, w["w_sin"], w["w_cos"], u=w["u"], v_bias=w["v_bias"]
+        ),
+        "adaptive_span_attention": lambda q, k, v, w: fa.adaptive_span_attention(
+            q, k, v, np.broadcast_to(w["z"], (HEADS, 7)), window=4, ramp=3.0
+        ),
+        "performer_attention": lambda q, k, v, w: fa.performer_attention(q, k, v, rng=0),
+    }
+    for name, call in calls.items():
+        slot, parameters, x, _ = _slot(name)
+        heads = (_projected(parameters, x, part) for part in ("query", "key", "value"))
+        want = _attended(parameters, call(*heads, parameters.get("learned")))
+        close(attend(parameters, x, heads=HEADS, slot=slot, xp=xp), want)
+    slot, parameters, x, _ = _slot("reformer_attention")
+    qk, v = (_projected(parameters, x, part) for part in ("query", "value"))
+    want = _attended(parameters, fa.reformer_attention(qk, v, block=4, rng=0))
+    close(attend(parameters, x, heads=HEADS, slot=slot, xp=xp), want)
+
+
 def test_each_layer_may_have_its_own_slot():
     slots = [Slot("axial", sizes={"x": 3, "y": 4}, options={"axis": axis}) for axis in ("row", "column")]
     parameters, x = encoder_parameters(2, C, HEADS, 8, slot=slots, rng=0), tokens(12, C)
@@ -319,6 +393,13 @@ def test_arrays_that_are_learned_have_the_sizes_of_the_contract(name):
         assert np.all(np.isfinite(leaf))
     single = slot_parameters(C, HEADS, slot=slot, rng=0, dtype="float32")
     tree_map(lambda a, b: np.testing.assert_array_equal(a.astype("float32"), b), parameters, single)
+
+
+def test_spans_and_biases_begin_at_zero():
+    learned = slot_parameters(C, HEADS, slot=slot_of("adaptive_span_attention"), rng=0)["learned"]
+    np.testing.assert_array_equal(learned["z"], np.zeros((HEADS, 1)))
+    learned = slot_parameters(C, HEADS, slot=slot_of("soft_attention"), rng=0)["learned"]
+    np.testing.assert_array_equal(learned["b"], np.zeros((HEADS, 5)))
 
 
 def test_widths_of_heads_are_free():
