@@ -30,6 +30,10 @@ def hard(a: Any) -> Any:
     p : array, shape (..., m), dtype of `a`
         A single 1; zeros in a row of -inf.
 
+    Notes
+    -----
+    Where this is differentiated the choice is held: the derivative is zero.
+
     References
     ----------
     Xu et al., "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", 2015, "hard" attention.

@@ -42,6 +42,10 @@ def multinoulli(a: Any, uniform: Any | None = None, *, rng: Any = None) -> Any:
     ValueError
         If both `uniform` and `rng` are given.
 
+    Notes
+    -----
+    Where this is differentiated the draw is held: the derivative is zero.
+
     References
     ----------
     Xu et al., "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", 2015, "hard" attention.

@@ -109,7 +109,10 @@ def _divide(xp, x, y, /):
 def _remainder(xp, x, y, /):
     a, b = like(x), like(y)
     quotient = xp.floor_divide(x, y)
-    return xp.remainder(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(-(g * spare(quotient, g, xp=xp)), b, xp=xp))
+    return xp.remainder(x, y), (
+        lambda g, xp: onto(g, a, xp=xp),
+        lambda g, xp: onto(-(g * spare(quotient, g, xp=xp)), b, xp=xp),
+    )
 
 
 def _pow(xp, x, y, /):

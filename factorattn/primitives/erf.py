@@ -14,6 +14,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from factorattn.contract import working_precision
 from factorattn.primitives.dispatch import primitive
 
 __all__ = ["erf", "erfc"]
@@ -56,16 +57,20 @@ def erf(x: Any, /) -> Any:
     array, like `x`
     """
     xp = array_namespace(x)
+    dtype, (x,) = working_precision(x, xp=xp)
     inside, outside = _parts(x, xp=xp)
-    return xp.where(xp.abs(x) <= NARROW, inside, xp.where(x < 0, outside - 1.0, 1.0 - outside))
+    found = xp.where(xp.abs(x) <= NARROW, inside, xp.where(x < 0, outside - 1.0, 1.0 - outside))
+    return xp.astype(found, dtype, copy=False)
 
 
 @primitive(torch="erf_torch", gradient="erf_gradient")  # SciPy's loses a hundred roundings where it is small
 def erfc(x: Any, /) -> Any:
     """One minus the error function, with its relative accuracy kept where it is small."""
     xp = array_namespace(x)
+    dtype, (x,) = working_precision(x, xp=xp)
     inside, outside = _parts(x, xp=xp)
-    return xp.where(xp.abs(x) <= NARROW, 1.0 - inside, xp.where(x < 0, 2.0 - outside, outside))
+    found = xp.where(xp.abs(x) <= NARROW, 1.0 - inside, xp.where(x < 0, 2.0 - outside, outside))
+    return xp.astype(found, dtype, copy=False)
 
 
 def _parts(x: Any, *, xp: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ Of the way forward o and lse are kept, beside the arguments. Derivatives of this
 """
 
 from functools import partial
+from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -59,24 +60,29 @@ def _swept(q, k, v, bias, mask, o, lse, do, dlse, *, scale, softcap, band, learn
         mask = ~idle if mask is None else mask & ~idle
         lse, apart = xp.where(idle, -xp.inf, lse), xp.where(idle, 0.0, apart)
     guarded = band != (None, None) or mask is not None or bias is not None
-    tile = partial(_tile, scale=scale, softcap=softcap, guarded=guarded)
-    tile = checkpoint(tile) if has_levels(xp) else tile
+    of_tile = partial(_tile, scale=scale, softcap=softcap, guarded=guarded)
+    tile = checkpoint(of_tile) if has_levels(xp) else of_tile
     all_rows = [slice(first, min(first + ROWS, n)) for first in range(0, n, ROWS)]
 
     def sweep_keys(dq, cols):
         """Add what a tile of keys owes to the queries, tile by tile; what it gets from them itself."""
-        dq, dbias = list(dq), []
+        owed: list[Any] = []
+        dbias: list[Any] = []
         dk, dv = xp.zeros_like(k[..., cols, :]), xp.zeros_like(v[..., cols, :])
-        for r, rows in enumerate(all_rows):
+        for rows in all_rows:
             some = tile_of(bias, rows, cols)
             within = _within(rows, cols, band)
-            if within is not None:
+            if within is None:
+                owed.append(None)
+            else:
                 seen = seen_pairs(tile_of(mask, rows, cols), rows, cols, within, xp=xp, device=q.device)
                 rest = some, seen, lse[..., rows, :], apart[..., rows, :], do[..., rows, :]
                 *parts, da = tile(q[..., rows, :], k[..., cols, :], v[..., cols, :], *rest)
-                dq[r], dk, dv = (a + b for a, b in zip((dq[r], dk, dv), parts, strict=True))
+                owed.append(parts[0])
+                dk, dv = dk + parts[1], dv + parts[2]
             if learned:
                 dbias.append(xp.zeros_like(some) if within is None else onto(da, like(some), xp=xp))
+        dq = [a if b is None else a + b for a, b in zip(dq, owed, strict=True)]
         return dq, (dk, dv, *([_over_rows(dbias, bias, xp=xp).mT] if learned else []))
 
     dq = [xp.zeros_like(q[..., rows, :]) for rows in all_rows]

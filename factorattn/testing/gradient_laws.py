@@ -56,7 +56,8 @@ def forms_have_the_same_gradients(case: Case) -> bool:
 
 def future_has_no_gradient(case: Case) -> bool:
     """Causal outputs have exactly no gradient by later inputs, nor any that these reach, were they NaN."""
-    if not case.causal or case.output_axis("n") is None or min(case.sizes["n"], case.sizes["m"]) < 2:
+    axis = case.output_axis("n")
+    if not case.causal or axis is None or min(case.sizes["n"], case.sizes["m"]) < 2:
         return False
     inputs, (n, m) = case.inputs(), (case.sizes[letter] for letter in "nm")
     out = case.run(inputs)
@@ -70,7 +71,7 @@ def future_has_no_gradient(case: Case) -> bool:
         }
 
     for cut in range(max(1, n - m + 1), n, max(1, n // 4)):
-        g = _cotangent(out, _keep(case.output_axis("n"), slice(cut)))
+        g = _cotangent(out, _keep(axis, slice(cut)))
         want = _pulled(case, inputs, g)
         _unasked(case, want, later(cut), "after what is asked for")
     for value in UNSEEN:  # the last cut
@@ -153,8 +154,7 @@ def kind_of_gradients_is_kept(case: Case) -> bool:
         if not hasattr(case.xp, dtype):
             continue  # the standard has no float16; a strict namespace leaves it out
         given = _prepared(case, case.inputs(dtype=dtype))
-        out, pullback = vjp(case.call, given)
-        (found,) = pullback((case.prepare or case.xp.asarray)(g.astype(dtype)))
+        (found,) = vjp(case.call, given)[1]((case.prepare or case.xp.asarray)(g.astype(dtype)))
         for name in exact:
             x, like = found[name], given[name]
             if type(x) is not type(like) or x.dtype != like.dtype or x.device != like.device:
@@ -187,7 +187,7 @@ def _cotangent(out: np.ndarray, keep: Callable[[np.ndarray], np.ndarray] | None 
     return g if keep is None else keep(g)
 
 
-def _keep(axis: int | None, where: slice | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _keep(axis: int, where: slice | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     def keep(g):
         out = np.moveaxis(np.zeros_like(g), axis, 0)
         out[where] = np.moveaxis(g, axis, 0)[where]

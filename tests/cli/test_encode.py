@@ -109,6 +109,13 @@ def test_a_row_for_every_change(call, folder, tmp_path):
     lines = [re.split("  +", line)[0] for line in result.stdout.splitlines()]
     assert [line for line in lines if line in labels] == labels
     told = json.loads(call(*words, "--json", "-").stdout)
+    # Two layers of four matrices (12, 12) and two (24, 12); at rank 3, 3 (p + q) numbers of each.
+    dense, factored = 2 * (4 * 144 + 2 * 288), 2 * (4 * 72 + 2 * 108)
+    whole = told["original"]["parameters"]
+    assert told["original"]["flops_of_a_token"] == 2 * dense
+    row = next(line for line in result.stdout.splitlines() if line.startswith("svd rank 3"))
+    shares = [f"{(whole - dense + factored) / whole:.1%}", f"{factored / dense:.1%}"]
+    assert re.split("  +", row)[-3:-1] == shares
     rows = list(csv.DictReader(io.StringIO(call(*words, "--csv", "-").stdout)))
     assert [row["changed"] for row in told["rows"]] == [row["changed"] for row in rows] == labels
     vectors = np.load(tmp_path / "v.npz")

@@ -57,13 +57,12 @@ def test_steps_and_seed_are_those_asked_for(call, tiny):
     assert told["losses"] == list(run(replace(TINY, steps=3, seed=5)).losses)
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_the_picture_is_of_the_phrase(call, tiny, tmp_path, suffix):
-    file = tmp_path / f"heads.{suffix}"
+def test_the_picture_is_of_the_phrase(call, tiny, tmp_path):
+    file = tmp_path / "heads.svg"
     words = ("train", "dates", "--quick", "--steps", 1, "--output", file)
     call(*words)
     example = file.read_bytes()
-    assert example.startswith({"png": b"\x89PNG", "svg": b"<?xml"}[suffix])
+    assert example.startswith(b"<?xml")
     call(*words, "--phrase", "the 3rd of May 1997")
     assert file.read_bytes() == example
     call(*words, "--phrase", "4 de julio de 2001")

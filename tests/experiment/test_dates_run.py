@@ -33,8 +33,8 @@ def test_the_rate_rises_and_falls_in_equal_steps():
 
 
 def test_the_loss_falls():
-    result = run(replace(TINY, steps=60, batch=16))
-    assert len(result.losses) == 60
+    result = run(replace(TINY, steps=40, batch=16))
+    assert len(result.losses) == 40
     assert np.mean(result.losses[-5:]) < np.mean(result.losses[:5]) / 1.5
     assert (result.trained, result.held_out) == tuple(map(len, split_days()))
     assert list(result.read) == read_dates(result.parameters, [p.text for p in result.phrases], sizes=TINY.sizes)
@@ -92,6 +92,12 @@ def test_a_plan_is_in_its_checkpoint(tmp_path):
     (tmp_path / "run.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ResumeError, match="is damaged"):
         plan_of(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_quick_run_reads_most_phrases_of_days_it_has_never_seen():
+    result = run(QUICK)
+    assert result.exact > 0.5  # 0.854 where docs/experiments/dates.md was measured; roundings lead runs apart
 
 
 def test_scores_are_counted_kind_by_kind():

@@ -122,6 +122,27 @@ def test_a_file_cut_or_changed_anywhere_is_refused_and_the_one_before_is_whole(p
     current(path).write_bytes(whole)
 
 
+def test_a_change_of_any_array_or_of_what_is_said_of_them_is_seen(path):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    with safe_open(current(path), "numpy") as file:
+        metadata = file.metadata()
+    arrays = load_file(current(path))
+    assert {"losses", "place.order", "optimizer.moments.first", "parameters.half"} <= set(arrays)
+    for name, x in arrays.items():
+        if x.size:
+            other = ~x if x.dtype == bool else x + np.ones((), x.dtype)
+            save_file(arrays | {name: np.asarray(other)}, current(path), metadata)
+            assert "its checksum is not that of its content" in refusal(path)
+        save_file(arrays | {name: x.reshape(1, *x.shape)}, current(path), metadata)
+        assert "its checksum is not that of its content" in refusal(path)
+    save_file(arrays, current(path), metadata | {"state": metadata["state"].replace('"step": 3', '"step": 4')})
+    assert "its checksum is not that of its content" in refusal(path)
+    save_file(arrays, current(path), metadata)
+    assert read_state(path, fresh()[1], settings=SETTINGS)[0].step == 3
+
+
 def test_what_is_left_when_both_are_damaged(path):
     previous(path).write_bytes(b"x")
     current(path).write_bytes(b"x")

@@ -248,6 +248,7 @@ def test_weighted_factors_are_shown_what_layers_are_given_on_other_sentences(sma
     norm = "embeddings.LayerNorm"
     x = x * small.parameters[f"{norm}.weight"] + small.parameters[f"{norm}.bias"]
     rows = seen[names[0]]
+    assert len(rows) == len(seen[names[1]]) == sum(len(text.ids) for text in tokens)
     found = [np.min(np.max(np.abs(rows - row), axis=-1)) for row in x]
     assert max(found) <= np.max(np.abs(x)) * ROUNDING("float64", 12)
     assert seen[names[1]].shape[-1] == 24

@@ -187,6 +187,19 @@ def test_quality_by_hand():
     assert sees.seen_ahead > 0
 
 
+def test_quality_of_a_table_of_pairs():
+    """What depends on one token before alone is the same behind a window and inside of one."""
+    streams = make_streams((64,), seed=0)
+    v = streams.bins.vocabulary
+    table = np.log(np.random.default_rng(0).dirichlet(np.ones(v), v))
+    found = quality(lambda x: table[x], streams, 64, lasts=16)
+    x, y = (part.ravel() for part in streams.windows(64, held_out=True))
+    _, places = streams.lasts(64, 16)
+    want = np.mean([-table[streams.test[place - 1], streams.test[place]] for place in places])
+    per_purchase = np.sum(-table[x, y]) / np.count_nonzero(y)
+    np.testing.assert_allclose(found, [per_purchase, want, want, 0.0], rtol=ROUNDING("f8", y.size))
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -43,7 +43,7 @@ def test_every_rule_is_tried():
 
 
 @pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
-@pytest.mark.parametrize("n", [None, 1, 2, 3, 6, 7])
+@pytest.mark.parametrize("n", [None, 1, 3, 6])
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("name", ONE_AXIS)
 def test_along_one_axis(name, axis, n, norm):
@@ -61,7 +61,7 @@ def test_along_several_axes(name, options):
         differences.check_gradients(transform(name, norm=norm, **options), X, Y)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from(ONE_AXIS), seeds)
 def test_any_length(length, n, name, seed):
     x, y = np.random.default_rng(seed).standard_normal((2, length))

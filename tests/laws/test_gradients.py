@@ -5,11 +5,9 @@ draws and largest scores are choices, which derivatives hold: that none changes 
 these agree, for a change would be a jump, divided by a step of 1/1024.
 """
 
-from dataclasses import replace
-
 import array_api_compat
-import numpy as np
 import pytest
+from libraries import LIBRARIES
 
 from factorattn import CATALOGUE, kernels, mechanism, softmax_attention
 from factorattn.interpret.gradient import stop_gradient
@@ -44,7 +42,7 @@ def test_every_law_applies_to_some_mechanism(law):
     assert any(law(case) for case in CASES if case.f.__name__ in some)
 
 
-@pytest.mark.parametrize("library", ["array_api_strict", pytest.param("array_api_compat.torch", marks=pytest.mark.peers)])
+@pytest.mark.parametrize("library", LIBRARIES[1:])
 @pytest.mark.parametrize("law", GRADIENT_LAWS.values(), ids=GRADIENT_LAWS)
 @pytest.mark.parametrize("name", ["softmax_attention", "linear_attention"])
 def test_law_holds_on_other_libraries(name, law, library):

@@ -9,7 +9,8 @@ study     all of it, row by row
 from factorattn.experiment.swap.factors import Choice, factored_encoder, matrices_of
 from factorattn.experiment.swap.moved import Moved, moved
 from factorattn.experiment.swap.seat import Misfit, seat
-from factorattn.experiment.swap.study import Row, Study, encode_whole, study
+from factorattn.experiment.swap.study import Row, Study, study
+from factorattn.experiment.swap.whole import encode_whole
 
 __all__ = [
     "Choice",

@@ -18,11 +18,12 @@ from factorattn.compress import WEIGHTED, ranks_for_budget
 from factorattn.compress.checkpoint.methods import singular_values
 from factorattn.contract import parse
 from factorattn.data import load_sentences
+from factorattn.experiment.swap.whole import encode_whole
 from factorattn.factor import FACTORIZATIONS
 from factorattn.factor.factored import SVD, Factored
 from factorattn.factor.factored.base import flops_of
 from factorattn.factor.lowrank import rank_for_energy, rank_for_error
-from factorattn.model.sentence_encoder import SentenceEncoder, encode
+from factorattn.model.sentence_encoder import SentenceEncoder
 from factorattn.scalars import positive, real, whole
 
 __all__ = ["PRODUCTS", "TARGETS", "Choice", "factored_encoder", "factorization", "inputs_of", "matrices_of"]
@@ -182,7 +183,7 @@ def inputs_of(encoder: SentenceEncoder, names: Sequence[str] | Mapping[str, Any]
     seen: dict[str, list[np.ndarray]] = {name: [] for name in names}
     watched = {name: Watched(encoder.parameters[name], seen[name]) for name in names}
     shown = [one for one, of in zip(text, chapter, strict=True) if of % 2]
-    encode(replace(encoder, parameters={**encoder.parameters, **watched}), shown)
+    encode_whole(replace(encoder, parameters={**encoder.parameters, **watched}), shown)  # padding is no input
     return {name: np.concatenate(rows) for name, rows in seen.items()}
 
 

@@ -1,10 +1,8 @@
 """An encoder as it is, with other mechanisms, with factors, and with both: a row each."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,13 +10,11 @@ from factorattn.attention import softmax_attention
 from factorattn.experiment.swap.factors import Choice, factored_encoder
 from factorattn.experiment.swap.moved import Moved, moved
 from factorattn.experiment.swap.seat import letters, seat
+from factorattn.experiment.swap.whole import encode_whole
 from factorattn.factor.factored.base import entries_of, flops_of
-from factorattn.model.sentence_encoder import SentenceEncoder, encode
+from factorattn.model.sentence_encoder import SentenceEncoder
 
-__all__ = ["ORIGINAL", "Row", "Study", "encode_whole", "study"]
-
-ORIGINAL = "embeddings"
-BATCH = 32
+__all__ = ["Row", "Study", "study"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,31 +130,6 @@ def study(
     return Study(texts, tokens, base, *_size(encoder), seconds, tuple(rows), tuple(left_out))
 
 
-def encode_whole(encoder: SentenceEncoder, texts: Sequence[str], *, attend: Callable = softmax_attention) -> np.ndarray:
-    """`factorattn.model.encode` with texts of one length together, so that none is padded and no mask is needed.
-
-    A mechanism that groups positions, or mixes them, would otherwise see the padding in the sizes of its groups.
-    """
-    texts = list(texts)
-    lengths = [len(text.ids) for text in encoder.tokenizer.encode_batch(texts)]
-    groups: dict[int, list[int]] = {}
-    for at, length in enumerate(lengths):
-        groups.setdefault(length, []).append(at)
-
-    def unmasked(q: Any, k: Any, v: Any, *, mask: Any) -> Any:
-        return attend(q, k, v)
-
-    found = {
-        at: vector
-        for members in groups.values()
-        for at, vector in zip(
-            members, encode(encoder, [texts[at] for at in members], batch=BATCH, attend=unmasked), strict=True
-        )
-    }
-    width = encoder.parameters["embeddings.LayerNorm.weight"].shape[-1]
-    return np.stack([found[at] for at in range(len(texts))]) if texts else np.zeros((0, width))
-
-
 def _encoders(
     encoder: SentenceEncoder, choices: Sequence[Choice], step: Callable[[str], None]
 ) -> Iterator[tuple[Choice | None, SentenceEncoder]]:
@@ -182,8 +153,3 @@ def _timed(call: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
     begun = time.perf_counter()
     out = call()
     return out, time.perf_counter() - begun
-
-
-def shares(found: Study, row: Row) -> tuple[float, float]:
-    """What a row keeps of the parameters and of the operations of the encoder as it is."""
-    return row.parameters / found.parameters, row.flops / found.flops if found.flops else math.nan

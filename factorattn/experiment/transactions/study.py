@@ -8,7 +8,7 @@ Products of matrices run on one thread: sums are then the same on any number of 
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,72 +20,19 @@ from factorattn.experiment.resume import has_state, read_state, write_state
 from factorattn.experiment.transactions.data import Streams, make_streams
 from factorattn.experiment.transactions.evaluate import Quality, quality
 from factorattn.experiment.transactions.measure import Timing, one_thread, time_of, traced_peak, without_collection
-from factorattn.experiment.transactions.model import MECHANISMS, Sizes, log_probabilities, loss, model_parameters
+from factorattn.experiment.transactions.model import MECHANISMS, log_probabilities, loss, model_parameters
+from factorattn.experiment.transactions.plan import Plan
 from factorattn.interpret.gradient import value_and_grad
 from factorattn.interpret.tree import tree_leaves
 from factorattn.model.optimizer import adam, adam_init, clip_by_global_norm
 from factorattn.model.schedule import linear
 
-__all__ = ["QUICK", "Plan", "Report", "Row", "study"]
+__all__ = ["Report", "Row", "study"]
 
 WARMUP = 10  # steps
 LONGEST_NORM = 1.0  # of a gradient
 BETA2 = 0.98
 KEEP_EVERY = {"start": 25, "length": 1}  # steps
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run.
-
-    Attributes
-    ----------
-    lengths : tuple of int
-        Each divides the longest.
-    mechanisms : tuple of str
-    steps : int
-        At every length, of as many tokens as the longest length has.
-    start_steps, start_length, start_tokens : int
-        Steps before that, their length (or the shortest, where that is less), and the tokens of each.
-    rate : float
-        Of Adam, once it is warm.
-    seed : int
-    seconds : float
-        For which a step is timed again and again.
-    sizes : Sizes
-        The vocabulary in it is that of the data.
-    """
-
-    lengths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
-    mechanisms: tuple[str, ...] = MECHANISMS
-    steps: int = 8
-    start_steps: int = 250
-    start_length: int = 512
-    start_tokens: int = 2048
-    rate: float = 0.01
-    seed: int = 0
-    seconds: float = 0.5
-    sizes: Sizes = field(default_factory=lambda: Sizes(0))
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be run."""
-        for name, known in (("mechanisms", MECHANISMS), ("lengths", None)):
-            given = getattr(self, name)
-            if not given or len(set(given)) != len(given):
-                raise ValueError(f"{name} must be one or more, each once, got {', '.join(map(str, given)) or 'none'}")
-            wrong = [value for value in given if known and value not in known]
-            if wrong:
-                raise ValueError(f"{name} must be {', '.join(known or ())}, got {wrong[0]!r}")
-        if self.steps < 1 or self.start_steps < 0:
-            raise ValueError(f"steps must be positive, got {min(self.steps, self.start_steps)}")
-
-    @property
-    def jobs(self) -> int:
-        """How often `study` tells that something begins."""
-        return len(self.mechanisms) * (1 + 2 * len(self.lengths))
-
-
-QUICK = Plan(lengths=(256, 512, 1024), steps=3, start_steps=40, start_length=256)
 
 
 @dataclass(frozen=True)

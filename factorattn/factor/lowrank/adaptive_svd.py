@@ -84,7 +84,8 @@ def adaptive_svd(
     k is the least that this space allows. No matrix of a lower rank than that of the truncated decomposition keeps
     the tolerance, so k is at least that.
 
-    It reads values: there is no counting, tracing or compiling it.
+    It reads values: there is no counting, tracing or compiling it. Derivatives are those of the blocks that it took;
+    NaN where the last block has no more than rounding to find, as in a matrix of low rank.
 
     References
     ----------

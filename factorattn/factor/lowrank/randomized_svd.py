@@ -74,6 +74,9 @@ def randomized_svd(
     leaves that out by default for ``n_iter`` up to 2, and loses singular values below eps^(1 / (2 n_iter + 1)) of the
     first. Its ``n_iter`` is `power` here.
 
+    Of a matrix whose rank is below `rank` + `oversampling`, the last directions of the basis are rounding: derivatives
+    are NaN. `truncated_svd` has them.
+
     References
     ----------
     Halko, Martinsson and Tropp, "Finding Structure with Randomness: Probabilistic Algorithms for Constructing
