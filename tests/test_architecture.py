@@ -178,7 +178,7 @@ MAY_IMPORT = {
         *("score", "distribution", "position", "interpret"),
     },
     "compress": {"compress", "factor", "catalogue", "contract", "scalars", "primitives"},
-    "factor": {"factor", "catalogue", "contract", "scalars", "primitives"},
+    "factor": {"factor", "catalogue", "contract", "scalars", "primitives", "interpret"},
     "interpret": {"interpret"},
     "pattern": {"pattern", "contract", "scalars"},
     "position": {"position", "catalogue", "contract", "scalars", "factor", "primitives"},
@@ -289,6 +289,7 @@ def test_reference_code_writes_into_no_array(path):
 
 
 WRITES = {
+    ("primitives/softmax_attend_gradient.py", "_swept"),  # a list of tiles
     ("factor/features.py", "orthogonal_gaussian"),  # a NumPy array of its own, drawn block by block
     ("factor/tensor/tensor_train_matrix.py", "_modes"),  # a dictionary of names
     ("primitives/softmax_attend_counting.py", "_kinds"),  # a Counter of tiles, no array

@@ -138,8 +138,8 @@ UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_
 def _operator(name: str, swapped: bool = False) -> Callable:
     def method(self: Array, other: Any) -> Any:
         if not isinstance(other, Array | bool | int | float | complex):
-            if not array_api_compat.is_array_api_obj(other):
-                return NotImplemented
+            if hasattr(other, "__factored__") or not array_api_compat.is_array_api_obj(other):
+                return NotImplemented  # a factored matrix knows how to be multiplied
             if array_api_compat.array_namespace(other) is not self._xp.base:
                 raise TypeError(f"arrays of two libraries cannot meet: {type(bare(self))} and {type(other)}")
         f = getattr(self._xp, name)

@@ -80,7 +80,7 @@ def _unused(cotangents, xp):
 
 
 def _svd(xp, x, /, *, full_matrices=True):
-    u, s, vt = xp.linalg.svd(x, full_matrices=full_matrices)
+    u, s, vt = found = xp.linalg.svd(x, full_matrices=full_matrices)
     p, q = x.shape[-2:]
     k = min(p, q)
 
@@ -98,7 +98,7 @@ def _svd(xp, x, /, *, full_matrices=True):
             out = out + u[..., :, :k] @ adjoint(beyond * inverse, xp)
         return [conj(out, xp)]
 
-    return (u, s, vt), pull
+    return found, pull
 
 
 def _among(s, by_u, by_v, size, xp):
@@ -115,7 +115,7 @@ def _svdvals(xp, x, /):
 
 
 def _eigh(xp, x, /):
-    w, v = xp.linalg.eigh(x)
+    w, v = found = xp.linalg.eigh(x)
 
     def pull(gs, xp):
         largest = xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))
@@ -123,7 +123,7 @@ def _eigh(xp, x, /):
         inner = 0.5 * _skew(by_v, xp) * _apart(w, largest, w.shape[-1], (by_v,), xp) + diagonal_matrix(gs[0], xp)
         return [conj(v @ inner @ adjoint(v, xp), xp)]
 
-    return (w, v), pull
+    return found, pull
 
 
 def _eigvalsh(xp, x, /):
@@ -134,7 +134,7 @@ def _eigvalsh(xp, x, /):
 def _qr(xp, x, /, *, mode="reduced"):
     if mode != "reduced":
         raise NotImplementedError(f"gradient has no rule for linalg.qr with mode={mode!r}")
-    q, r = xp.linalg.qr(x)
+    q, r = found = xp.linalg.qr(x)
     p, k = q.shape[-2:]
     wide = x[..., :, k:]  # columns after the square part: R there is Q^H times them
 
@@ -150,7 +150,7 @@ def _qr(xp, x, /, *, mode="reduced"):
         out = adjoint(xp.linalg.solve(square, adjoint(out, xp)), xp)
         return [conj(xp.concat([out, q @ beyond], axis=-1) if wide.shape[-1] else out, xp)]
 
-    return (q, r), pull
+    return found, pull
 
 
 def _told(r, size, xp):

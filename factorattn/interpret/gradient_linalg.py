@@ -81,7 +81,7 @@ def _det(xp, x, /):
 
 def _slogdet(xp, x, /):
     """The sign of a real determinant is constant; of a complex one it turns with the imaginary part of log det."""
-    sign, log = xp.linalg.slogdet(x)
+    sign, log = found = xp.linalg.slogdet(x)
 
     def pull(gs, xp):
         g = gs[1]
@@ -89,7 +89,7 @@ def _slogdet(xp, x, /):
             g = g - 1j * xp.real(1j * gs[0] * sign)
         return [g[..., None, None] * xp.linalg.inv(x).mT]
 
-    return (sign, log), pull
+    return found, pull
 
 
 def _matrix_power(xp, x, n, /):

@@ -16,7 +16,8 @@ import array_api_compat
 
 from factorattn.attention import softmax_attention
 from factorattn.model.activation import gelu
-from factorattn.model.layers import check_ids, embed, join_heads, layer_norm, linear, split_heads, with_dtype
+from factorattn.model.door import check_ids, with_dtype
+from factorattn.model.layers import embed, join_heads, layer_norm, linear, split_heads
 from factorattn.scalars import real, whole
 
 __all__ = ["bert", "layers_of"]

@@ -24,7 +24,7 @@ from factorattn.primitives.tiles import scan_tiles
 
 __all__ = ["softmax_attend"]
 
-ROWS, COLS = 512, 512  # queries and keys a tile: a megabyte of float32 logits
+ROWS, COLS = 256, 256  # queries and keys a tile: a quarter of a megabyte of float32 logits, a head
 
 
 def softmax_attend(q, k, v, /, *, scale, softcap=None, bias=None, mask=None, band=(None, None)):

@@ -77,6 +77,19 @@ def test_a_factored_matrix_has_a_factored_gradient():
     differences.check_gradients(lambda f, x: f @ x, f, rng.standard_normal((4, 3)))
 
 
+def test_a_factored_matrix_multiplies_from_the_right():
+    rng = np.random.default_rng(0)
+    f = SVD(rng.standard_normal((5, 2)), rng.standard_normal(2), rng.standard_normal((2, 4)))
+    differences.check_gradients(lambda x, f: x @ f, rng.standard_normal((3, 5)), f)
+
+
+def test_parts_of_a_result_keep_their_names():
+    a = np.random.default_rng(0).standard_normal((4, 3))
+    found = grad(lambda a: total(a.__array_namespace__().linalg.svd(a, full_matrices=False).S))(a)
+    u, _, vt = np.linalg.svd(a, full_matrices=False)
+    np.testing.assert_allclose(found, u @ vt, rtol=0, atol=ROUNDING(np.float64, 12))
+
+
 def test_whole_numbers_have_no_gradient_and_go_in_as_arguments():
     def picked(table, index):
         xp = table.__array_namespace__()

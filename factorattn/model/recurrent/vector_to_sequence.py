@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import array_api_compat
-import numpy as np
 
 from factorattn.contract import check_batches
+from factorattn.model.layers import beside
 from factorattn.model.recurrent.recurrent import recurrent, recurrent_step
 from factorattn.model.recurrent.teacher import free_running, teacher_forcing
 
@@ -84,22 +84,16 @@ def vector_to_sequence(
     if targets is None and start is None:
         raise ValueError("start must be given with times: nothing else says what is read first")
 
+    xp = array_api_compat.array_namespace(*(x for x in (v, targets, start) if x is not None))
     batches = {"v": v.shape[:-1], "start": () if start is None else start.shape[:-1]}
     check_batches(batches if targets is None else batches | {"targets": targets.shape[:-2]})
 
     def read(parameters, x, state, *, mask=None):
-        return network(parameters, _beside(x, v[..., None, :]), state, mask=mask)
+        return network(parameters, beside(x, v[..., None, :], xp=xp), state, mask=mask)
 
     def read_one(parameters, x, state):
-        return step(parameters, _beside(x, v), state)
+        return step(parameters, beside(x, v, xp=xp), state)
 
     if times is None:
         return teacher_forcing(parameters, targets, state, start=start, mask=mask, network=read)
     return free_running(parameters, start, state, times=times, emit=emit, step=read_one)
-
-
-def _beside(x, v):
-    """Rows of x and v in one, whose other axes broadcast."""
-    xp = array_api_compat.array_namespace(x, v)
-    shape = np.broadcast_shapes(x.shape[:-1], v.shape[:-1])
-    return xp.concat([xp.broadcast_to(a, (*shape, a.shape[-1])) for a in (x, v)], axis=-1)

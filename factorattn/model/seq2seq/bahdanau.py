@@ -12,14 +12,17 @@ The paper's score is additive and its distribution softmax; here they are any of
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from factorattn.model.layers import linear
+from factorattn.contract import check_batches
+from factorattn.model.door import open_door
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
+from factorattn.model.layers import beside, linear
 from factorattn.model.recurrent.bidirectional import bidirectional
 from factorattn.model.recurrent.drawing import gru_parameters
 from factorattn.model.recurrent.gru import gru, gru_step
 from factorattn.model.seq2seq.alignment import align, distribution_named, keys_of, scores_of
 from factorattn.model.seq2seq.checks import count
-from factorattn.model.seq2seq.drawing import dense, embedding, score_parameters
-from factorattn.model.seq2seq.engine import maxout, open_door, unroll, words
+from factorattn.model.seq2seq.drawing import score_parameters
+from factorattn.model.seq2seq.engine import maxout, unroll, words
 from factorattn.model.seq2seq.probability import log_probabilities
 from factorattn.scalars import flag, generator
 
@@ -45,7 +48,8 @@ def bahdanau(
     source : integer array, shape (..., m)
         Tokens of the source.
     inputs : integer array, shape (..., n)
-        The target one place later, a start token first: `shift` makes it.
+        The target one place later, a start token first: `shift` makes it. Its batch axes and those of the source
+        broadcast.
     mask : boolean array, shape (..., m), optional
         True at tokens of the source, False at padding.
     score : str or callable
@@ -87,6 +91,7 @@ def bahdanau(
     A. arXiv:1409.0473
     """
     xp, dtype, parameters = open_door(parameters, source, inputs, mask)
+    check_batches({"source": source.shape[:-1], "inputs": inputs.shape[:-1]})
     chosen = distribution_named(distribution)
     memory = _encode(parameters, source, mask, score, xp=xp)
     e = words(parameters, "inputs", inputs, xp=xp)  # (..., n, c)
@@ -184,16 +189,16 @@ def bahdanau_parameters(
     units = (h + 1) // 2 if units is None else count(units=units)
     sizes = {"d": h, "c": 2 * one, "a": h} | dict(score_sizes or {})
     return {
-        "source_embedding": embedding(rng, count(source_vocabulary=source_vocabulary), e, dtype),
-        "target_embedding": embedding(rng, count(target_vocabulary=target_vocabulary), e, dtype),
+        "source_embedding": table_parameters(rng, source_vocabulary, e, dtype, name="source_vocabulary"),
+        "target_embedding": table_parameters(rng, target_vocabulary, e, dtype, name="target_vocabulary"),
         "encoder": {
             way: gru_parameters(e, one, rng=rng, draw="orthogonal", dtype=dtype) for way in ("forward", "backward")
         },
-        "start": dense(rng, one, h, dtype),
+        "start": dense_parameters(rng, h, one, dtype),
         "score": score_parameters(score, sizes, optional=optional, rng=rng, dtype=dtype),
         "decoder": gru_parameters(e + 2 * one, h, rng=rng, draw="orthogonal", dtype=dtype),
-        "maxout": dense(rng, h + e + 2 * one, 2 * units, dtype),
-        "output": dense(rng, units, target_vocabulary, dtype),
+        "maxout": dense_parameters(rng, 2 * units, h + e + 2 * one, dtype),
+        "output": dense_parameters(rng, target_vocabulary, units, dtype),
     }
 
 
@@ -217,11 +222,11 @@ def _advance(parameters, e, now, score, distribution, *, xp):
     a = scores_of(score, parameters["score"], q, now["keys"], previous, xp=xp)  # (..., 1, m)
     context, weights = align(a, now["annotations"], distribution=distribution, mask=now["mask"], xp=xp)
     context, weights = context[..., 0, :], weights[..., 0, :]
-    state = gru_step(parameters["decoder"], xp.concat([e, context], axis=-1), now["state"])
+    state = gru_step(parameters["decoder"], beside(e, context, xp=xp), now["state"])
     return {**now, "state": state, "weights": weights, "covered": now["covered"] + weights}, context
 
 
 def _output(parameters, state, e, context, *, xp):
     """Logits (..., v)."""
-    units = maxout(linear(xp.concat([state, e, context], axis=-1), parameters["maxout"], xp=xp), xp=xp)
+    units = maxout(linear(beside(state, e, context, xp=xp), parameters["maxout"], xp=xp), xp=xp)
     return linear(units, parameters["output"], xp=xp)

@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+from factorattn.model.door import check_ids
 from factorattn.scalars import whole
 
 __all__ = ["count", "holds", "mask_of", "tokens"]
@@ -34,14 +35,8 @@ def tokens(name: str, ids: Any, below: int | None, *, shape: tuple[int | None, .
     ):
         told = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} must have shape ({told}), got {own}")
-    if below is None or 0 in own:
-        return
-    try:
-        least, most = int(xp.min(ids)), int(xp.max(ids))
-    except TypeError:  # counted: there are no values
-        return
-    if least < 0 or most >= below:
-        raise ValueError(f"{name} must be from 0 to {below - 1}, got {least if least < 0 else most}")
+    if below is not None:
+        check_ids(ids, below, name=name, xp=xp)
 
 
 def mask_of(name: str, mask: Any | None, shape: tuple[int, ...], like: str, *, xp: Any) -> None:

@@ -11,14 +11,16 @@ p(y_t | y_1 .. y_{t-1}, x) = softmax(G maxout(O_h s_t + O_y e(y_{t-1}) + O_c c))
 from collections.abc import Mapping
 from typing import Any
 
+from factorattn.contract import check_batches
 from factorattn.factor.factored import times
-from factorattn.model.layers import linear
+from factorattn.model.door import open_door
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
+from factorattn.model.layers import beside, linear
 from factorattn.model.recurrent.drawing import gru_parameters
 from factorattn.model.recurrent.engine import gate
 from factorattn.model.recurrent.gru import gru
 from factorattn.model.seq2seq.checks import count
-from factorattn.model.seq2seq.drawing import dense, embedding
-from factorattn.model.seq2seq.engine import maxout, open_door, unroll, words
+from factorattn.model.seq2seq.engine import maxout, unroll, words
 from factorattn.model.seq2seq.probability import log_probabilities
 from factorattn.scalars import generator
 
@@ -35,7 +37,8 @@ def cho(parameters: Mapping[str, Any], source: Any, inputs: Any, *, mask: Any | 
     source : integer array, shape (..., m)
         Tokens of the source.
     inputs : integer array, shape (..., n)
-        The target one place later, a start token first: `shift` makes it.
+        The target one place later, a start token first: `shift` makes it. Its batch axes and those of the source
+        broadcast.
     mask : boolean array, shape (..., m), optional
         True at tokens of the source, False at padding.
 
@@ -65,6 +68,7 @@ def cho(parameters: Mapping[str, Any], source: Any, inputs: Any, *, mask: Any | 
     Encoder-Decoder for Statistical Machine Translation", 2014, appendix A. arXiv:1406.1078
     """
     xp, dtype, parameters = open_door(parameters, source, inputs, mask)
+    check_batches({"source": source.shape[:-1], "inputs": inputs.shape[:-1]})
     memory = _encode(parameters, source, mask, xp=xp)
     e = words(parameters, "inputs", inputs, xp=xp)  # (..., n, c)
 
@@ -132,15 +136,15 @@ def cho_parameters(
     c = h if context is None else count(context=context)
     units = (h + 1) // 2 if units is None else count(units=units)
     return {
-        "source_embedding": embedding(rng, count(source_vocabulary=source_vocabulary), e, dtype),
-        "target_embedding": embedding(rng, count(target_vocabulary=target_vocabulary), e, dtype),
+        "source_embedding": table_parameters(rng, source_vocabulary, e, dtype, name="source_vocabulary"),
+        "target_embedding": table_parameters(rng, target_vocabulary, e, dtype, name="target_vocabulary"),
         "encoder": gru_parameters(e, h, rng=rng, draw="orthogonal", dtype=dtype),
-        "summary": dense(rng, h, c, dtype),
-        "start": dense(rng, c, h, dtype),
+        "summary": dense_parameters(rng, c, h, dtype),
+        "start": dense_parameters(rng, h, c, dtype),
         "decoder": gru_parameters(e, h, rng=rng, draw="orthogonal", dtype=dtype)
-        | {"context": {"weight": dense(rng, c, 3 * h, dtype)["weight"]}},
-        "maxout": dense(rng, h + e + c, 2 * units, dtype),
-        "output": dense(rng, units, target_vocabulary, dtype),
+        | {"context": {"weight": dense_parameters(rng, 3 * h, c, dtype)["weight"]}},
+        "maxout": dense_parameters(rng, 2 * units, h + e + c, dtype),
+        "output": dense_parameters(rng, target_vocabulary, units, dtype),
     }
 
 
@@ -169,6 +173,5 @@ def _cell(parameters, e, state, shown, *, xp):
 
 def _output(parameters, state, e, context, *, xp):
     """Logits (..., v); in a sequence the context is the same at every place."""
-    context = xp.broadcast_to(context, (*state.shape[:-1], context.shape[-1]))
-    units = maxout(linear(xp.concat([state, e, context], axis=-1), parameters["maxout"], xp=xp), xp=xp)
+    units = maxout(linear(beside(state, e, context, xp=xp), parameters["maxout"], xp=xp), xp=xp)
     return linear(units, parameters["output"], xp=xp)

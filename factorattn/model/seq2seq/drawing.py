@@ -1,38 +1,21 @@
-"""Parameters of these models to begin with: nested dicts of NumPy arrays.
+"""The learned arrays of scores to begin with, drawn from their contracts: Glorot's uniform numbers; biases zero."""
 
-cells        orthogonal from state to state, Glorot's uniform numbers from inputs
-embeddings   normal, of variance 1 / c, so that a row has a length of about one
-the rest     Glorot's uniform numbers; biases zero
-"""
-
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from factorattn.model.initialize.xavier import xavier_uniform
-from factorattn.model.recurrent.drawing import output_parameters
 from factorattn.model.seq2seq.alignment import learned_items
 from factorattn.model.seq2seq.checks import count
 from factorattn.scalars import generator
 
-__all__ = ["dense", "embedding", "matrix", "score_parameters"]
+__all__ = ["matrix", "score_parameters"]
 
 
 def matrix(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Glorot's uniform numbers for matrices (..., out, in); a vector (in,) is a matrix of one row."""
     return np.reshape(xavier_uniform(shape if len(shape) > 1 else (1, *shape), rng=rng, dtype=dtype), shape)
-
-
-def dense(rng: np.random.Generator, into: int, out: int, dtype: Any) -> dict[str, Any]:
-    """A linear layer: weight (out, into) and bias (out,) of zeros."""
-    return output_parameters(into, out, rng=rng, draw="orthogonal", dtype=dtype)
-
-
-def embedding(rng: np.random.Generator, vocabulary: int, c: int, dtype: Any) -> dict[str, Any]:
-    """A table (vocabulary, c) of a row for each token."""
-    return {"weight": (rng.standard_normal((vocabulary, c)) / math.sqrt(c)).astype(dtype)}
 
 
 def score_parameters(

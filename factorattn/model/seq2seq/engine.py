@@ -1,4 +1,4 @@
-"""What all models of this folder share: their door, the loop over a target, the encoder's annotations, maxout.
+"""What all models of this folder share: words, cells by name, the loop over a target, maxout.
 
 maxout   t_j = max(x_{2j-1}, x_{2j})                      two units, of which the larger speaks
 unroll   (y_t, s_t) = advance(x_t, s_{t-1})               one after another, where nothing else is possible
@@ -7,32 +7,15 @@ unroll   (y_t, s_t) = advance(x_t, s_{t-1})               one after another, whe
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import array_api_compat
-
 from factorattn.contract import choose
 from factorattn.interpret.tree import tree_map
-from factorattn.model.layers import embed, leaves, with_dtype
+from factorattn.model.layers import embed
+from factorattn.model.recurrent.drawing import gru_parameters, lstm_parameters
 from factorattn.model.recurrent.gru import gru, gru_step
 from factorattn.model.recurrent.lstm import lstm, lstm_step
 from factorattn.model.seq2seq.checks import mask_of, tokens
 
-__all__ = ["Door", "maxout", "network_of", "open_door", "step_of", "unroll", "words"]
-
-
-class Door(NamedTuple):
-    """The namespace, the dtype of the result, and the parameters in the precision to compute in."""
-
-    xp: Any
-    dtype: Any
-    parameters: Any
-
-
-def open_door(parameters: Mapping[str, Any], *arrays: Any) -> Door:
-    """Look at parameters and at the arrays beside them, of which None were left out."""
-    weights = list(leaves(parameters))
-    xp = array_api_compat.array_namespace(*weights[:1], *(x for x in arrays if x is not None))
-    dtype = xp.result_type(*(x.dtype for x in weights))
-    return Door(xp, dtype, with_dtype(parameters, xp.result_type(dtype, xp.float32), xp=xp))
+__all__ = ["Cell", "cell_of", "maxout", "unroll", "words"]
 
 
 def words(parameters: Mapping[str, Any], side: str, ids: Any, mask: Any | None = None, *, xp: Any) -> Any:
@@ -48,14 +31,20 @@ def words(parameters: Mapping[str, Any], side: str, ids: Any, mask: Any | None =
 SIDES = {"source": "source_embedding", "inputs": "target_embedding", "token": "target_embedding"}
 
 
-def network_of(cell: str) -> Callable:
-    """The network over a sequence of a cell's name."""
-    return choose({"gru": gru, "lstm": lstm}, cell=cell)
+class Cell(NamedTuple):
+    """What goes along a sequence, by its name in `CELLS`: how it is drawn, over a sequence, and one step of it."""
+
+    parameters: Callable
+    network: Callable
+    step: Callable
 
 
-def step_of(cell: str) -> Callable:
-    """One step of the same."""
-    return choose({"gru": gru_step, "lstm": lstm_step}, cell=cell)
+CELLS = {"gru": Cell(gru_parameters, gru, gru_step), "lstm": Cell(lstm_parameters, lstm, lstm_step)}
+
+
+def cell_of(cell: str) -> Cell:
+    """The cell of a name."""
+    return choose(CELLS, cell=cell)
 
 
 def maxout(x: Any, *, xp: Any) -> Any:
@@ -69,7 +58,7 @@ def maxout(x: Any, *, xp: Any) -> Any:
 def unroll(advance: Callable, x: Any, state: Any, *, xp: Any) -> Any:
     """Call ``output, state = advance(x_t, state)`` for each row of x (..., n, c), and stack outputs along axis -2.
 
-    Outputs are trees of arrays (..., size).
+    Outputs are trees of arrays (..., size), whose batch axes broadcast.
     """
     n = x.shape[-2]
     # Without any row there is one of zeros, for the shapes: what it gives is left out.
@@ -78,4 +67,4 @@ def unroll(advance: Callable, x: Any, state: Any, *, xp: Any) -> Any:
     for row in rows:
         output, state = advance(row, state)
         outputs.append(output)
-    return tree_map(lambda *all_of_them: xp.stack(all_of_them, axis=-2)[..., :n, :], *outputs)
+    return tree_map(lambda *parts: xp.stack(xp.broadcast_arrays(*parts), axis=-2)[..., :n, :], *outputs)

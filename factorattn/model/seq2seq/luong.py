@@ -13,17 +13,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from factorattn.model.layers import linear
+from factorattn.contract import check_batches
+from factorattn.model.door import open_door
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
+from factorattn.model.layers import beside, linear
 from factorattn.model.recurrent.drawing import stacked_parameters
 from factorattn.model.recurrent.stacked import stacked, stacked_step
 from factorattn.model.recurrent.state import hidden_of
 from factorattn.model.seq2seq.alignment import keys_of
 from factorattn.model.seq2seq.checks import count
-from factorattn.model.seq2seq.drawing import dense, embedding, matrix, score_parameters
-from factorattn.model.seq2seq.engine import network_of, open_door, step_of, unroll, words
+from factorattn.model.seq2seq.drawing import matrix, score_parameters
+from factorattn.model.seq2seq.engine import cell_of, unroll, words
 from factorattn.model.seq2seq.luong_attention import ATTENTION, GLOBAL, Luong
 from factorattn.model.seq2seq.probability import log_probabilities
-from factorattn.model.seq2seq.sutskever import CELLS
 from factorattn.scalars import flag, generator
 
 __all__ = ["luong", "luong_encode", "luong_parameters", "luong_step"]
@@ -47,7 +49,8 @@ def luong(
     source : integer array, shape (..., m)
         Tokens of the source.
     inputs : integer array, shape (..., n)
-        The target one place later, a start token first: `shift` makes it.
+        The target one place later, a start token first: `shift` makes it. Its batch axes and those of the source
+        broadcast.
     form : Luong
         Which of the paper's models; by default global attention with the score "general" and input feeding.
     mask : boolean array, shape (..., m), optional
@@ -83,6 +86,7 @@ def luong(
     arXiv:1508.04025
     """
     xp, dtype, parameters = open_door(parameters, source, inputs, mask)
+    check_batches({"source": source.shape[:-1], "inputs": inputs.shape[:-1]})
     memory = _encode(parameters, source, mask, form, xp=xp)
     e = words(parameters, "inputs", inputs, xp=xp)  # (..., n, c)
     weigh = flag(return_weights=return_weights)
@@ -94,7 +98,7 @@ def luong(
 
         attentional, weights = unroll(advance, e, memory, xp=xp)
     else:
-        h, _ = stacked(parameters["decoder"], e, memory["layers"], network=network_of(form.cell))
+        h, _ = stacked(parameters["decoder"], e, memory["layers"], network=cell_of(form.cell).network)
         context, weights = ATTENTION[form.attention](form, parameters, h, memory, weigh, xp=xp)
         attentional = _attentional(parameters, context, h, xp=xp)
     logits = xp.astype(linear(attentional, parameters["output"], xp=xp), dtype, copy=False)
@@ -178,16 +182,16 @@ def luong_parameters(
         Of NumPy arrays. ``"attentional"`` is W_c, for the context and the state side by side.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
-    drawn = partial(CELLS[form.cell], draw="orthogonal", dtype=dtype)
+    drawn = partial(cell_of(form.cell).parameters, draw="orthogonal", dtype=dtype)
     sizes = {"d": h, "c": h, "a": h} | dict(score_sizes or {})
     found = {
-        "source_embedding": embedding(rng, count(source_vocabulary=source_vocabulary), e, dtype),
-        "target_embedding": embedding(rng, count(target_vocabulary=target_vocabulary), e, dtype),
+        "source_embedding": table_parameters(rng, source_vocabulary, e, dtype, name="source_vocabulary"),
+        "target_embedding": table_parameters(rng, target_vocabulary, e, dtype, name="target_vocabulary"),
         "encoder": stacked_parameters(drawn, e, h, layers, rng=rng),
         "decoder": stacked_parameters(drawn, e + h if form.feeding else e, h, layers, rng=rng),
         "score": score_parameters(form.score, sizes, optional=optional, rng=rng, dtype=dtype),
-        "attentional": dense(rng, 2 * h, h, dtype),
-        "output": dense(rng, h, target_vocabulary, dtype),
+        "attentional": dense_parameters(rng, h, 2 * h, dtype),
+        "output": dense_parameters(rng, target_vocabulary, h, dtype),
     }
     if form.attention == "local-p":
         found["position"] = {"w_p": matrix(rng, (sizes["a"], h), dtype), "v_p": matrix(rng, (sizes["a"],), dtype)}
@@ -196,7 +200,7 @@ def luong_parameters(
 
 def _encode(parameters, source, mask, form, *, xp):
     x = words(parameters, "source", source, mask, xp=xp)
-    h, layers = stacked(parameters["encoder"], x, mask=mask, network=network_of(form.cell))
+    h, layers = stacked(parameters["encoder"], x, mask=mask, network=cell_of(form.cell).network)
     none = xp.zeros(h.shape[:-1], dtype=h.dtype, device=h.device)
     return {
         "layers": layers,
@@ -212,8 +216,8 @@ def _encode(parameters, source, mask, form, *, xp):
 
 def _advance(parameters, e, now, form, weigh, *, xp):
     """The state after one step."""
-    x = xp.concat([e, now["attentional"]], axis=-1) if form.feeding else e
-    layers = stacked_step(parameters["decoder"], x, now["layers"], step=step_of(form.cell))
+    x = beside(e, now["attentional"], xp=xp) if form.feeding else e
+    layers = stacked_step(parameters["decoder"], x, now["layers"], step=cell_of(form.cell).step)
     h = hidden_of(layers)
     context, weights = ATTENTION[form.attention](form, parameters, h[..., None, :], now, weigh, xp=xp)
     attentional = _attentional(parameters, context[..., 0, :], h, xp=xp)
@@ -225,4 +229,4 @@ def _advance(parameters, e, now, form, weigh, *, xp):
 
 
 def _attentional(parameters, context, h, *, xp):
-    return xp.tanh(linear(xp.concat([context, h], axis=-1), parameters["attentional"], xp=xp))
+    return xp.tanh(linear(beside(context, h, xp=xp), parameters["attentional"], xp=xp))

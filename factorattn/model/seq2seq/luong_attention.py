@@ -21,7 +21,7 @@ from factorattn.model.seq2seq.alignment import (
     sees_previous,
 )
 from factorattn.model.seq2seq.checks import count
-from factorattn.model.seq2seq.engine import network_of
+from factorattn.model.seq2seq.engine import cell_of
 from factorattn.scalars import flag, positive
 
 __all__ = ["ATTENTION", "GLOBAL", "Luong"]
@@ -63,7 +63,7 @@ class Luong:
         choose(ATTENTION, attention=self.attention)
         learned_items(self.score)  # is there such a score?
         distribution_named(self.distribution)
-        network_of(self.cell)
+        cell_of(self.cell)
         count(window=self.window)
         flag(feeding=self.feeding)
         if self.sigma is not None:

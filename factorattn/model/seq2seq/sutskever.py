@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from factorattn.contract import check_batches
+from factorattn.model.door import open_door
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
 from factorattn.model.layers import linear
-from factorattn.model.recurrent.drawing import gru_parameters, lstm_parameters, stacked_parameters
+from factorattn.model.recurrent.drawing import stacked_parameters
 from factorattn.model.recurrent.stacked import stacked, stacked_step
 from factorattn.model.recurrent.state import hidden_of
 from factorattn.model.seq2seq.checks import count
-from factorattn.model.seq2seq.drawing import dense, embedding
-from factorattn.model.seq2seq.engine import network_of, open_door, step_of, words
+from factorattn.model.seq2seq.engine import cell_of, words
 from factorattn.model.seq2seq.probability import log_probabilities
 from factorattn.scalars import flag, generator
 
-__all__ = ["CELLS", "sutskever", "sutskever_encode", "sutskever_parameters", "sutskever_step"]
-
-CELLS = {"gru": gru_parameters, "lstm": lstm_parameters}
+__all__ = ["sutskever", "sutskever_encode", "sutskever_parameters", "sutskever_step"]
 
 
 def sutskever(
@@ -43,7 +43,8 @@ def sutskever(
     source : integer array, shape (..., m)
         Tokens of the source.
     inputs : integer array, shape (..., n)
-        The target one place later, a start token first: `shift` makes it.
+        The target one place later, a start token first: `shift` makes it. Its batch axes and those of the source
+        broadcast.
     mask : boolean array, shape (..., m), optional
         True at tokens of the source, False at padding.
     cell : {"lstm", "gru"}
@@ -74,9 +75,10 @@ def sutskever(
     Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural Networks", 2014. arXiv:1409.3215
     """
     xp, dtype, parameters = open_door(parameters, source, inputs, mask)
+    check_batches({"source": source.shape[:-1], "inputs": inputs.shape[:-1]})
     state = _encode(parameters, source, mask, cell, backwards, xp=xp)
     e = words(parameters, "inputs", inputs, xp=xp)
-    h, _ = stacked(parameters["decoder"], e, state, network=network_of(cell))
+    h, _ = stacked(parameters["decoder"], e, state, network=cell_of(cell).network)
     return xp.astype(linear(h, parameters["output"], xp=xp), dtype, copy=False)
 
 
@@ -102,7 +104,7 @@ def sutskever_step(
     """
     xp, _, parameters = open_door(parameters, token)
     e = words(parameters, "token", token[..., None], xp=xp)[..., 0, :]
-    state = stacked_step(parameters["decoder"], e, state, step=step_of(cell))
+    state = stacked_step(parameters["decoder"], e, state, step=cell_of(cell).step)
     return log_probabilities(linear(hidden_of(state), parameters["output"], xp=xp)), state
 
 
@@ -139,14 +141,13 @@ def sutskever_parameters(
         Of NumPy arrays.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
-    network_of(cell)
-    drawn = partial(CELLS[cell], draw="orthogonal", dtype=dtype)
+    drawn = partial(cell_of(cell).parameters, draw="orthogonal", dtype=dtype)
     return {
-        "source_embedding": embedding(rng, count(source_vocabulary=source_vocabulary), e, dtype),
-        "target_embedding": embedding(rng, count(target_vocabulary=target_vocabulary), e, dtype),
+        "source_embedding": table_parameters(rng, source_vocabulary, e, dtype, name="source_vocabulary"),
+        "target_embedding": table_parameters(rng, target_vocabulary, e, dtype, name="target_vocabulary"),
         "encoder": stacked_parameters(drawn, e, h, layers, rng=rng),
         "decoder": stacked_parameters(drawn, e, h, layers, rng=rng),
-        "output": dense(rng, h, target_vocabulary, dtype),
+        "output": dense_parameters(rng, target_vocabulary, h, dtype),
     }
 
 
@@ -154,4 +155,4 @@ def _encode(parameters, source, mask, cell, backwards, *, xp):
     x = words(parameters, "source", source, mask, xp=xp)
     if flag(backwards=backwards):  # padding comes first then, where the state waits
         x, mask = xp.flip(x, axis=-2), None if mask is None else xp.flip(mask, axis=-1)
-    return stacked(parameters["encoder"], x, mask=mask, network=network_of(cell))[1]
+    return stacked(parameters["encoder"], x, mask=mask, network=cell_of(cell).network)[1]

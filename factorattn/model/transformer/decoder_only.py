@@ -6,7 +6,7 @@ logits_i = W stack(E[tokens up to i])_i,   p(token_(i+1) | tokens up to i) = sof
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from factorattn.model.transformer.door import open_door
+from factorattn.model.door import open_door
 from factorattn.model.transformer.embedding import embedded, embedding_parameters, logits_of, output_parameters
 from factorattn.model.transformer.encoder import encoder, encoder_parameters
 from factorattn.model.transformer.slot import Slot

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from factorattn.model.door import open_door
 from factorattn.model.transformer.cache import ask_memory, keep_memory, step
-from factorattn.model.transformer.door import check_mask, check_stack, open_door, slots_of
+from factorattn.model.transformer.door import check_mask, check_stack, slots_of
 from factorattn.model.transformer.embedding import embedded, logits_of
 from factorattn.model.transformer.encoder import encoder
 from factorattn.model.transformer.feed_forward import feed_forward

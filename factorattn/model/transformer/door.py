@@ -1,30 +1,14 @@
-"""What all doors of Transformers check, and the precision that is computed in."""
+"""What all doors of Transformers check: stacks of layers, tokens, masks and slots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import array_api_compat
-
 from factorattn.contract import choose
-from factorattn.model.layers import leaves, with_dtype
 from factorattn.model.transformer.slot import Slot
 from factorattn.model.transformer.sublayer import NORMS
 from factorattn.scalars import real, whole
 
-__all__ = ["check_mask", "check_stack", "open_door", "slots_of"]
-
-
-def open_door(parameters: Mapping[str, Any], *given: Any) -> tuple[Any, Any, Mapping[str, Any]]:
-    """The namespace of parameters and arrays, the dtype of the result, and the parameters in that of computing.
-
-    float16 and bfloat16 are computed in float32. Arrays of integers and truth values count for the namespace only.
-    """
-    arrays = [x for x in given if x is not None]
-    weights = list(leaves(parameters))
-    xp = array_api_compat.array_namespace(*weights[:1], *arrays)
-    floating = [x.dtype for x in (*weights, *arrays) if xp.isdtype(x.dtype, "real floating")]
-    dtype = xp.result_type(*floating)
-    return xp, dtype, with_dtype(parameters, xp.result_type(dtype, xp.float32), xp=xp)
+__all__ = ["check_mask", "check_stack", "slots_of"]
 
 
 def check_stack(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from factorattn.contract import choose
-from factorattn.model.initialize import xavier_uniform
-from factorattn.model.layers import check_ids, embed, linear
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
+from factorattn.model.door import check_ids
+from factorattn.model.layers import embed, linear
 from factorattn.position import axial, sinusoidal
 from factorattn.scalars import flag, whole
 
@@ -59,13 +60,13 @@ def embedding_parameters(
     `length` is the greatest number of tokens for "learned", and (rows, columns) of the grid for "axial".
     """
     make = choose({name: _DRAWN[name] for name in POSITIONS}, positions=positions)
-    tokens = rng.normal(0.0, c**-0.5, (whole(vocabulary=vocabulary), c)).astype(dtype)
-    return {"tokens": {"weight": tokens}} | make(length, c, rng, dtype)
+    tokens = table_parameters(rng, vocabulary, c, dtype, name="vocabulary")
+    return {"tokens": tokens} | make(length, c, rng, dtype)
 
 
 def output_parameters(vocabulary: int, c: int, *, rng: np.random.Generator, dtype: Any) -> dict[str, Any]:
     """A last layer of its own, where weights are not tied."""
-    return {"weight": xavier_uniform((vocabulary, c), rng=rng, dtype=dtype), "bias": np.zeros(vocabulary, dtype)}
+    return dense_parameters(rng, vocabulary, c, dtype)
 
 
 def _sinusoidal(x, parameters, offset, *, name, xp):
@@ -104,7 +105,7 @@ def _no_table(length, c, rng, dtype):
 def _learned_table(length, c, rng, dtype):
     if length is None or isinstance(length, tuple):
         raise ValueError(f"length must be the greatest number of tokens for positions='learned', got {length!r}")
-    return {"positions": {"weight": rng.normal(0.0, c**-0.5, (whole(length=length), c)).astype(dtype)}}
+    return {"positions": table_parameters(rng, length, c, dtype, name="length")}
 
 
 def _axial_tables(length, c, rng, dtype):

@@ -8,8 +8,9 @@ With ``causal=True`` each token asks itself and earlier ones: the stack of a dec
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from factorattn.model.door import open_door
 from factorattn.model.transformer.attend import attend
-from factorattn.model.transformer.door import check_mask, check_stack, open_door, slots_of
+from factorattn.model.transformer.door import check_mask, check_stack, slots_of
 from factorattn.model.transformer.feed_forward import feed_forward
 from factorattn.model.transformer.parameters import (
     feed_forward_parameters,

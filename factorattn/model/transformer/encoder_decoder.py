@@ -9,8 +9,8 @@ says where it begins.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from factorattn.model.door import open_door
 from factorattn.model.transformer.decoder import decoder, decoder_parameters
-from factorattn.model.transformer.door import open_door
 from factorattn.model.transformer.embedding import embedded, embedding_parameters, logits_of, output_parameters
 from factorattn.model.transformer.encoder import encoder, encoder_parameters
 from factorattn.model.transformer.slot import Slot

@@ -13,29 +13,13 @@ import numpy as np
 
 from factorattn.contract import Item, choose
 from factorattn.model.initialize import xavier_uniform
+from factorattn.model.initialize.layers import dense_parameters, norm_parameters
 from factorattn.model.transformer.beside import key_heads
 from factorattn.model.transformer.slot import Plan, Slot, plan_of
 from factorattn.model.transformer.sublayer import NORMS
 from factorattn.scalars import generator, whole
 
-__all__ = [
-    "dense_parameters",
-    "feed_forward_parameters",
-    "norm_parameters",
-    "slot_parameters",
-    "stack_parameters",
-    "width_of_head",
-]
-
-
-def dense_parameters(rng: np.random.Generator, out: int, into: int, dtype: Any) -> dict[str, Any]:
-    """A linear layer."""
-    return {"weight": xavier_uniform((out, into), rng=rng, dtype=dtype), "bias": np.zeros(out, dtype)}
-
-
-def norm_parameters(c: int, dtype: Any) -> dict[str, Any]:
-    """A layer norm that does not scale."""
-    return {"weight": np.ones(c, dtype), "bias": np.zeros(c, dtype)}
+__all__ = ["feed_forward_parameters", "slot_parameters", "stack_parameters", "width_of_head"]
 
 
 def feed_forward_parameters(rng: np.random.Generator, c: int, hidden: int, dtype: Any) -> dict[str, Any]:
