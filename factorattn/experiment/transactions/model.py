@@ -17,6 +17,7 @@ import array_api_compat
 import numpy as np
 
 from factorattn.experiment.transactions.long_term import LongTerm, long_term_attention
+from factorattn.model.initialize.layers import dense_parameters
 from factorattn.model.layers import embed, linear
 from factorattn.model.recurrent.drawing import gru_parameters, lstm_parameters, stacked_parameters
 from factorattn.model.recurrent.gru import gru
@@ -24,12 +25,7 @@ from factorattn.model.recurrent.lstm import lstm
 from factorattn.model.recurrent.stacked import stacked
 from factorattn.model.transformer.attend import attend
 from factorattn.model.transformer.feed_forward import feed_forward
-from factorattn.model.transformer.parameters import (
-    dense_parameters,
-    feed_forward_parameters,
-    slot_parameters,
-    stack_parameters,
-)
+from factorattn.model.transformer.parameters import feed_forward_parameters, slot_parameters, stack_parameters
 from factorattn.model.transformer.slot import Slot
 from factorattn.model.transformer.sublayer import finish, residual
 from factorattn.position import sinusoidal

@@ -46,7 +46,8 @@ def t_fixup(parameters: Mapping[str, Any], *, rng: Any = None) -> dict[str, Any]
     Raises
     ------
     ValueError
-        If there are layer norms or no layers, or the parameters are those of another model.
+        If there are layer norms or no layers, a mechanism projects values itself, by arrays that the paper does not
+        tell how to scale, or the parameters are those of another model.
     TypeError
         If a matrix is factored; it is named.
 
@@ -70,6 +71,8 @@ def t_fixup(parameters: Mapping[str, Any], *, rng: Any = None) -> dict[str, Any]
     for name, number in depth.items():
         if number < 1:
             raise ValueError(f"{name} must have layers, got none")
+        for i, layer in enumerate(parameters[name]["layers"]):
+            _hold_projections(layer, f"{name}.layers.{i}")
     rng, found = generator(rng), dict(parameters)
     for name, stack in tables.items():
         found[name] = parameters[name] | {"tokens": _embedding(parameters[name]["tokens"], depth[stack], rng)}
@@ -100,6 +103,15 @@ def _parts(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
         return {"stack": encoder_scale}, {"embedding": "stack"}
     told = "'encoder', 'decoder' and 'target', or 'stack' and 'embedding'"
     raise ValueError(f"parameters must be those of a Transformer, with {told}, got {', '.join(map(repr, parameters))}")
+
+
+def _hold_projections(layer: Mapping[str, Any], name: str) -> None:
+    for sublayer in layer.keys() & {"attention", "cross_attention"}:
+        lacking = [part for part in ("value", "output") if part not in layer[sublayer]]
+        if lacking:
+            raise ValueError(
+                f"{name}.{sublayer} must have a layer {lacking[0]!r} to be scaled; its mechanism projects tokens itself"
+            )
 
 
 def _embedding(table: Mapping[str, Any], layers: int, rng: np.random.Generator) -> dict[str, Any]:

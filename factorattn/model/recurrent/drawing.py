@@ -15,6 +15,7 @@ import numpy as np
 
 from factorattn.contract import choose
 from factorattn.model.initialize import orthogonal, xavier_uniform
+from factorattn.model.initialize.xavier import floating
 from factorattn.scalars import generator, real, whole
 
 __all__ = [
@@ -41,7 +42,7 @@ def recurrent_parameters(
         Source of randomness (SPEC 7).
     draw : {"uniform", "orthogonal"}
     dtype : dtype
-        Of NumPy.
+        Real floating, of NumPy.
 
     Returns
     -------
@@ -147,7 +148,7 @@ def _layers(sizes, rows, draw, rng, dtype, *, given):
     for name, size in given.items():
         if whole(**{name: size}) < 1:
             raise ValueError(f"{name} must be a positive integer, got {size}")
-    rng, weights = generator(rng), choose(DRAW, draw=draw)
+    rng, weights, dtype = generator(rng), choose(DRAW, draw=draw), floating(dtype)
     bound = 1.0 / math.sqrt(given["hidden"])
     found = {}
     for name, (blocks, columns) in sizes.items():

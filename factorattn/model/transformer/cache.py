@@ -13,7 +13,7 @@ from typing import Any
 from factorattn.model.transformer.asked import Asked
 from factorattn.model.transformer.attend import coefficients_of
 from factorattn.model.transformer.kept import KEPT, state_step, within_reach
-from factorattn.model.transformer.slot import Plan, Slot, hold
+from factorattn.model.transformer.slot import FREE_OF_THE_FUTURE, Plan, Slot, free_of_the_future, hold
 from factorattn.model.transformer.state import FEATURES_OF
 
 __all__ = ["ask_memory", "keep_memory", "step"]
@@ -75,8 +75,10 @@ def _way(plan: Plan, slot: Slot) -> str:
     name, record = slot.mechanism, plan.f.record  # type: ignore[attr-defined]
     if plan.kind == "grid":
         _refuse(name, "its tokens fill a grid, and a text that grows does not")
-    if name not in FEATURES_OF and record.causal == "values":
-        _refuse(name, "later tokens take part in forming its groups")
+    if record.causal == "values" and not free_of_the_future(slot):
+        told = FREE_OF_THE_FUTURE.get(name)
+        length = f"it counts places by how many tokens there are in all, unless {told} is given"
+        _refuse(name, "later tokens take part in forming its groups" if told is None else length)
     if name in FEATURES_OF:
         return "state"
     _hold(plan, slot)

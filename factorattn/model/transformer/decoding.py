@@ -118,8 +118,10 @@ def transformer_cache(
         keep_memory(layer["cross_attention"], memory, heads=heads, slot=own, xp=xp)
         for layer, own in zip(layers, slots_of(cross_slot, len(layers), name="cross_slot"), strict=True)
     ]
+    # A row for each sequence, as of all else: what picks among sequences picks along first axes.
+    mask = None if source_mask is None else xp.broadcast_to(source_mask, source_ids.shape)
     nothing = source_ids[..., :0]
-    return {"ids": nothing, "mask": None, "layers": [None] * len(layers), "memory": kept, "memory_mask": source_mask}
+    return {"ids": nothing, "mask": None, "layers": [None] * len(layers), "memory": kept, "memory_mask": mask}
 
 
 def transformer_step(

@@ -48,6 +48,8 @@ def check_mask(mask: Any | None, x: Any, *, name: str, of: str, xp: Any) -> None
 
 def slots_of(slot: Slot | Sequence[Slot] | None, layers: int, *, name: str) -> Sequence[Slot]:
     """A slot for each layer: the same for all, or one of each."""
+    if whole(layers=layers) < 0:
+        raise ValueError(f"layers must not be negative, got {layers}")
     slots = [slot or Slot()] * layers if slot is None or isinstance(slot, Slot) else list(slot)
     if len(slots) != layers:
         raise ValueError(f"{name} must be one slot, or one for each of {layers} layers, got {len(slots)}")

@@ -33,12 +33,22 @@ def embedded(
 ) -> Any:
     """Vectors of the tokens ids (..., n), the first of which is at position `offset`: (..., n, c)."""
     add = choose(POSITIONS, positions=positions)
-    table = parameters["tokens"]["weight"]
+    table, drawn = parameters["tokens"]["weight"], _drawn_for(parameters)
+    if positions not in drawn:
+        raise ValueError(
+            f"positions must be {' or '.join(map(repr, drawn))}, for which the parameters were drawn, got {positions!r}"
+        )
     if ids.ndim < 1:
         raise ValueError(f"{name} must have shape (..., n), got {tuple(ids.shape)}")
     check_ids(ids, table.shape[-2], name=name, xp=xp)
     x = embed(ids, table, xp=xp)  # (..., n, c)
     return add(x * math.sqrt(x.shape[-1]) if flag(scale=scale) else x, parameters, offset, name=name, xp=xp)
+
+
+def _drawn_for(parameters):
+    """The positions that parameters were drawn for: nothing is learned of the others."""
+    tables = parameters.get("positions")
+    return ("sinusoidal", "none") if tables is None else ("learned",) if "weight" in tables else ("axial",)
 
 
 def logits_of(x: Any, parameters: Mapping[str, Any], table: Mapping[str, Any], *, xp: Any) -> Any:

@@ -71,11 +71,7 @@ def _answer_placed(asked, kept):
 
 def within_reach(asked: Asked, kept: Kept) -> Kept:
     """What the next token can see of the cache."""
-    return {name: x[..., max(x.shape[-2] - _reach(asked), 0) :, :] for name, x in kept.items()}
-
-
-def _reach(asked):
-    return asked.slot.options.get("window", 128)
+    return {name: x[..., max(x.shape[-2] - asked.slot.option("window"), 0) :, :] for name, x in kept.items()}
 
 
 def _answer_window(asked, kept):
@@ -83,7 +79,7 @@ def _answer_window(asked, kept):
     mask = None if asked.mask is None else asked.mask[..., asked.mask.shape[-1] - m :]
     options = {name: value for name, value in asked.options(mask).items() if name not in ("window", "form")}
     q = _projected(asked, asked.x, "query")
-    return _out(asked, softmax_attention(q, kept["key"], kept["value"], window=(_reach(asked), 0), **options))
+    return _out(asked, softmax_attention(q, kept["key"], kept["value"], window=(asked.slot.option("window"), 0), **options))
 
 
 # memory: positions are counted along [memory; segment]

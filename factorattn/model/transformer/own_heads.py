@@ -35,9 +35,9 @@ def answer_heads(asked, kept):
     q = project_heads(asked.x, _in_a_row(w["w_q"], 4, xp=xp), _in_a_row(w.get("b_q"), 3, xp=xp), xp=xp)
     *batch, h, t, d = q.shape
     q = xp.reshape(q, (*batch, groups, h // groups, t, d))
-    options = {"causal": asked.causal, "scale": None, "form": "online"} | asked.options(None)
+    options = {"causal": asked.causal, "scale": None} | asked.options(None)
     mask = None if asked.mask is None else asked.mask[..., None, None, None, :]
-    options["form"] = FORMS[options["form"]]
+    options["form"] = FORMS[asked.slot.option("form")]
     k, v = k[..., None, :, :], v[..., None, :, :]
     o = attend_heads(q, k, v, mask=mask, bias=None, size=d, xp=xp, **options)  # (..., g, h / g, t, e)
     o = xp.reshape(o, (*o.shape[:-4], h, *o.shape[-2:]))
@@ -77,8 +77,8 @@ def answer_latent(asked, kept):
         q_turned = rotary(project_heads(down, w["w_qr"], xp=xp), offset=asked.first, **_turning(asked))
         k_turned, size = kept["turned"][..., None, :, :], size + q_turned.shape[-1]
     mask = None if asked.mask is None else asked.mask[..., None, None, :]
-    own = asked.slot.options
-    options = {"mask": mask, "bias": None, "causal": asked.causal, "scale": own.get("scale"), "size": size}
-    form = LATENT[own.get("form", "absorbed")]
+    own = asked.slot.option
+    options = {"mask": mask, "bias": None, "causal": asked.causal, "scale": own("scale"), "size": size}
+    form = LATENT[own("form")]
     o = form(q, q_turned, kept["latent"], k_turned, w["w_uk"], w["w_uv"], options, xp=xp)
     return unproject(o, w["w_o"], xp=xp)

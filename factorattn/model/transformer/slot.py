@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from factorattn.attention import CATALOGUE, find
 from factorattn.contract import Item, parse
 
-__all__ = ["LEARNED", "Plan", "Slot", "hold", "plan_of"]
+__all__ = ["FREE_OF_THE_FUTURE", "LEARNED", "Plan", "Slot", "free_of_the_future", "hold", "plan_of"]
 
 # Optional arguments that are parameters of the model: those that the papers learn wherever they have them.
 BIASES = ("b_q", "b_k", "b_v", "b_o")
@@ -60,7 +60,8 @@ class Slot:
     Raises
     ------
     ValueError
-        If the mechanism is not in the catalogue, gives no vector for each query, or `options` say what the model says.
+        If the mechanism is not in the catalogue, gives no vector for each query or has no such option, or `options` say
+        what the model says.
     """
 
     mechanism: str = "softmax_attention"
@@ -75,6 +76,15 @@ class Slot:
         wrong = [name for name in (*TOLD, *(item.name for item in plan.learned)) if name in self.options]
         if wrong:
             raise ValueError(f"options of a slot must leave out {wrong[0]}: the model and its parameters tell it")
+        known = signature(plan.f).parameters
+        unknown = [name for name in self.options if name not in known]
+        if unknown:
+            told = ", ".join(name for name, argument in known.items() if argument.kind is argument.KEYWORD_ONLY)
+            raise ValueError(f"options of {self.mechanism} must be among {told}; got {unknown[0]!r}")
+
+    def option(self, name: str) -> Any:
+        """An option as the mechanism has it: what is given, or its default."""
+        return self.options.get(name, signature(CATALOGUE[self.mechanism]).parameters[name].default)
 
 
 class Plan(NamedTuple):
@@ -169,8 +179,7 @@ def hold(slot: Slot, *, causal: bool, cross: bool) -> Plan:
         )
     if causal and record.causal == "never":
         raise ValueError(f"{name} cannot stand in a causal slot: {record.refuses['causal']}")
-    weak = record.causal == "values" and FREE_OF_THE_FUTURE.get(name) not in slot.options
-    if causal and weak and not slot.weakly_causal:
+    if causal and record.causal == "values" and not free_of_the_future(slot) and not slot.weakly_causal:
         raise ValueError(
             f"{name} can stand in a causal slot only with weakly_causal=True: later values reach no earlier output, "
             "but later queries and keys take part in forming its groups"
@@ -180,9 +189,14 @@ def hold(slot: Slot, *, causal: bool, cross: bool) -> Plan:
     return plan
 
 
+def free_of_the_future(slot: Slot) -> bool:
+    """Whether a mechanism whose record says "values" is told what makes it fully causal."""
+    return slot.mechanism in FREE_OF_THE_FUTURE and slot.option(FREE_OF_THE_FUTURE[slot.mechanism]) is not None
+
+
 def _rows_in_order(slot: Slot) -> None:
     """Blocks follow each other as tokens do only where each is as wide as the grid."""
-    wide, y = slot.options.get("block", (8, 16))[1], slot.sizes.get("y", 0)
+    wide, y = slot.option("block")[1], slot.sizes.get("y", 0)
     if wide < y:
         raise ValueError(
             f"local_2d_attention generates block by block: in a causal slot each must be as wide as the grid, so that "

@@ -74,6 +74,9 @@ def _linear(q, k, first, *, xp):
 
 
 def _cosformer(q, k, first, *, length, xp):
+    if length < first + k.shape[-2]:
+        raise ValueError(f"length must be at least that of queries and keys, {first + k.shape[-2]}, got {length}")
+
     def features(x):
         places = xp.arange(first, first + x.shape[-2], dtype=x.dtype, device=x.device)[:, None]
         angle = places * (math.pi / 2 / length)
