@@ -1,11 +1,24 @@
 """Equations as MathML, made by docutils: browsers draw it, so pages need neither script nor network."""
 
+import re
+
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 
 
+PART = r"\s*(\w|\{[^{}]*\})"  # of a fraction: a letter, a digit, or what stands in braces
+
+
+def _mathml(tex, **options):
+    """Fractions get their braces, which docutils wants; accents stand above letters: browsers draw them through capitals."""
+    tex = re.sub(
+        rf"frac{PART}{PART}", lambda found: "frac" + "".join(f"{{{part.strip('{}')}}}" for part in found.groups()), tex
+    )
+    return tex2mathml(tex, **options).replace('<mover accent="true">', '<mover accent="false">')
+
+
 def _inline(translator, node):
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(_mathml(node.astext()))
     raise SkipNode
 
 
@@ -13,7 +26,7 @@ def _display(translator, node):
     tex = node.astext()
     if r"\\" in tex and r"\begin" not in tex:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
-    translator.body.append(tex2mathml(tex, as_block=True))
+    translator.body.append(_mathml(tex, as_block=True))
     raise SkipNode
 
 

@@ -34,10 +34,10 @@ def transactions(
     ] = None,
     mechanisms: Annotated[list[str] | None, typer.Option(help="Models, by commas.", show_default="all of them")] = None,
     steps: Annotated[
-        str | None, typer.Option(help="Steps of training at every length.", show_default="8, or 3 quick")
+        str | None, typer.Option(help="Steps of training at every length.", show_default="16, or 3 quick")
     ] = None,
     start_steps: Annotated[
-        str | None, typer.Option(help="Steps before those, at a short length.", show_default="250, or 40 quick")
+        str | None, typer.Option(help="Steps before those, at a short length.", show_default="400, or 40 quick")
     ] = None,
     seed: Annotated[int, typer.Option(parser=read_seed, metavar="INTEGER", help="Of the whole run.")] = 0,
     checkpoint: Annotated[str | None, typer.Option(metavar="FOLDER", help="Keep the states of training here.")] = None,

@@ -5,7 +5,7 @@ its tangent when derivatives are pushed forward. Each derivative that is taken i
 may be arrays of an earlier one, so that derivatives of derivatives are right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import array_api_compat
@@ -70,8 +70,14 @@ class Array:
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError("an array that is differentiated cannot be written to; use where or concat")
 
-    def __array__(self, *_: Any) -> Any:
-        raise TypeError("an array that is differentiated is no NumPy array; use functions of its __array_namespace__()")
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError(
+            "an array that is differentiated is no NumPy array; use functions of its __array_namespace__(), "
+            "and stack for a list of arrays"
+        )
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
+        return self._xp._to_device(self, device, stream=stream)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -91,7 +97,12 @@ class Array:
         return complex(float(self)) if self.level else complex(self.value)
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array of shape () has no length")
         return self.shape[0]
+
+    def __iter__(self) -> "Iterator[Array]":
+        return (self[i, ...] for i in range(len(self)))
 
     def __repr__(self) -> str:
         return f"gradient.Array(level={self.level}, value={self.value!r})"
@@ -106,7 +117,7 @@ def bare(x: Any) -> Any:
     """What lies below all levels: an array of the library, also inside of lists and tuples."""
     while isinstance(x, Array):
         x = x.value
-    return type(x)(map(bare, x)) if isinstance(x, list | tuple) and any(isinstance(part, Array) for part in x) else x
+    return type(x)(map(bare, x)) if isinstance(x, (list, tuple)) and any(isinstance(part, Array) for part in x) else x
 
 
 BINARY = {
@@ -135,9 +146,12 @@ COMPARISONS = {
 UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 
 
+OPERANDS = (Array, bool, int, float, complex)
+
+
 def _operator(name: str, swapped: bool = False) -> Callable:
     def method(self: Array, other: Any) -> Any:
-        if not isinstance(other, Array | bool | int | float | complex):
+        if not isinstance(other, OPERANDS):
             if hasattr(other, "__factored__") or not array_api_compat.is_array_api_obj(other):
                 return NotImplemented  # a factored matrix knows how to be multiplied
             if array_api_compat.array_namespace(other) is not self._xp.base:

@@ -5,9 +5,12 @@ guessed.
 """
 
 import operator
+import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
+
+import array_api_compat
 
 from factorattn.interpret.gradient_array import Array, bare
 from factorattn.interpret.gradient_fft import FFT
@@ -21,7 +24,7 @@ __all__ = ["GradientNamespace", "over"]
 CONSTANT = {  # whose results do not change with small changes of their arguments
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "any", "all"),
-    *("isfinite", "isinf", "isnan", "signbit", "floor", "ceil", "round", "trunc", "sign", "floor_divide"),
+    *("isfinite", "isinf", "isnan", "signbit", "floor", "ceil", "round", "trunc", "floor_divide"),
     *("argmax", "argmin", "argsort", "searchsorted", "count_nonzero", "nonzero"),
     *("zeros_like", "ones_like", "empty_like"),
 }
@@ -36,26 +39,38 @@ BITS = {  # by operators, which libraries have that lack the names
 CREATED = {"arange", "empty", "eye", "linspace", "ones", "zeros"}
 ASKED = {"result_type", "can_cast", "isdtype", "finfo", "iinfo"}  # of dtypes, not of values
 NAMED = {
+    *("__array_api_version__", "__array_namespace_info__"),
     *("e", "pi", "inf", "nan", "newaxis", "bool", "float16", "float32", "float64", "bfloat16"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "complex64", "complex128"),
 }
 
 
 class GradientNamespace:
-    """The array API over the arrays of a namespace `base`. `over` makes it: one for each base."""
+    """The array API over the arrays of a namespace `base`. `over` makes it: one for each base.
+
+    Attributes
+    ----------
+    base : namespace
+    alone : bool
+        Whether arrays of the base refuse others on their right, as ``a * b``, rather than leave the operator to them.
+        Rules then see none of them.
+    """
 
     __name__ = "gradient"
 
     def __init__(self, base: Any) -> None:
         self.base = base
+        self.alone = array_api_compat.is_array_api_strict_namespace(base)
         self._floating: dict[Any, bool] = {}
         self.linalg, self.fft = _Extension(self, "linalg", LINALG), _Extension(self, "fft", FFT)
 
     def __getattr__(self, name: str) -> Any:
         if name in RULES:
             found = _ruled(self, RULES[name], getattr(self.base, name, None))
-        elif name in CONSTANT or name in CREATED:
+        elif name in CONSTANT:
             found = _constant(self, getattr(self.base, name))
+        elif name in CREATED:
+            found = _created(self, name, getattr(self.base, name))
         elif name in BITS:
             found = _constant(self, BITS[name])
         elif name in ASKED:
@@ -92,6 +107,7 @@ class _Extension:
         return _ruled(self._xp, self._rules[name], getattr(getattr(self._xp.base, self._name), name, None))
 
 
+_lock = threading.Lock()
 _made: WeakValueDictionary[int, GradientNamespace] = WeakValueDictionary()  # by identity of the base, which they hold
 
 
@@ -99,7 +115,10 @@ def over(base: Any) -> GradientNamespace:
     """The gradient namespace over another; the same one as long as it is in use, as arrays of one library have one."""
     found = _made.get(id(base))
     if found is None:
-        found = _made[id(base)] = GradientNamespace(base)
+        with _lock:  # two threads must not each make their own
+            found = _made.get(id(base))
+            if found is None:
+                found = _made[id(base)] = GradientNamespace(base)
     return found
 
 
@@ -111,6 +130,17 @@ def _constant(xp: GradientNamespace, below: Callable) -> Callable:
     def call(*args: Any, **options: Any) -> Any:
         out = below(*map(bare, args), **{name: bare(value) for name, value in options.items()})
         return tuple(Array(x, xp) for x in out) if isinstance(out, tuple) else Array(out, xp)
+
+    return call
+
+
+def _created(xp: GradientNamespace, name: str, below: Callable) -> Callable:
+    made = _constant(xp, below)
+
+    def call(*args: Any, **options: Any) -> Any:
+        if any(isinstance(x, Array) and x.level for x in (*args, *options.values())):
+            raise NotImplementedError(f"gradient has no rule for xp.{name} of an array that is differentiated")
+        return made(*args, **options)
 
     return call
 

@@ -7,6 +7,7 @@ the pull itself, so that one rule serves both directions, and the two cannot dis
 """
 
 import heapq
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ class Node:
     pull : callable or None
         From cotangents of the outputs, and a namespace, to those of the parents; None at a variable.
     xp : namespace
-        Of the values.
+        That the pull was made for.
     """
 
     __slots__ = ("order", "outputs", "parents", "pull", "xp")
@@ -64,13 +65,9 @@ def apply(
     below : callable, optional
         The function itself, for arguments that are all constant.
     """
-    for name, value in options.items():
-        if isinstance(value, Array):
-            if value.level:
-                raise TypeError("arrays that are differentiated must be given by position")
-            options[name] = bare(value)
-    slots = _slots(args)
-    level = max([x.level for x in slots if isinstance(x, Array)], default=0)
+    if options:
+        args, options = _by_position(rule, xp, args, options)
+    slots, level = _slots(args)
     if not level:
         args = [bare(x) for x in args]
         out = rule(xp.base, *args, **options)[0] if below is None else below(*args, **options)
@@ -78,8 +75,10 @@ def apply(
     active = [i for i, x in enumerate(slots) if isinstance(x, Array) and x.level == level]
     links = [slots[i].link for i in active]
     args = [_lowered(x, level) for x in args]
-    nested = [x for x in _slots(args) if isinstance(x, Array) and x.level]
-    inside, args = (xp, [_lifted(x, xp) for x in args]) if nested else (xp.base, [bare(x) for x in args])
+    if xp.alone or _slots(args)[1]:
+        inside, args = xp, [_lifted(x, xp) for x in args]
+    else:
+        inside, args = xp.base, [bare(x) for x in args]
     out, pulls = rule(inside, *args, **options)
     del args, slots  # the pulls keep what they need
     pull, outs = _joint(pulls, active), out if isinstance(out, tuple) else (out,)
@@ -88,31 +87,48 @@ def apply(
         found = [(node, i) for i in range(len(outs))]
     else:
         found = _pushed(pull, outs, links, inside, xp)
+    return _each(lambda x, i: Array(x, xp, level, found[i]) if xp.floats(x.dtype) else xp.constant(x), out)
 
-    return _each(lambda x, i: Array(x, xp, level, found[i]) if xp.floats(x.dtype) else Array(x, xp), out)
+
+def _by_position(rule, xp, args, options):
+    """Arrays that are differentiated stand among the arguments, also if they were given by name; others are bare."""
+    if any(isinstance(x, Array) and x.level for x in options.values()):
+        bound = inspect.signature(rule).bind(xp, *args, **options)
+        bound.apply_defaults()
+        args, options = bound.args[1:], bound.kwargs
+        for name, x in options.items():
+            if isinstance(x, Array) and x.level:
+                raise TypeError(f"{name} cannot be differentiated: it must be constant")
+    return args, {name: bare(x) for name, x in options.items()}
 
 
 def _slots(args):
-    """Arguments one by one, and the members of lists of arrays."""
+    """Arguments one by one, with the members of lists of arrays; and the topmost level."""
     slots: list[Any] = []
+    level = 0
     for x in args:
-        if isinstance(x, (list, tuple)) and any(isinstance(part, Array) for part in x):
+        if isinstance(x, Array):
+            slots.append(x)
+            if x.level > level:
+                level = x.level
+        elif isinstance(x, (list, tuple)) and any(isinstance(part, Array) for part in x):
             slots.extend(x)
+            level = max(level, _slots(x)[1])
         else:
             slots.append(x)
-    return slots
+    return slots, level
 
 
 def _lowered(x, level):
     if isinstance(x, Array):
         return x.value if x.level == level else x
-    if isinstance(x, list | tuple) and any(isinstance(part, Array) for part in x):
+    if isinstance(x, (list, tuple)) and any(isinstance(part, Array) for part in x):
         return type(x)(_lowered(part, level) for part in x)
     return x
 
 
 def _lifted(x, xp):
-    if isinstance(x, list | tuple):
+    if isinstance(x, (list, tuple)):
         return type(x)(_lifted(part, xp) for part in x)
     return xp.constant(x) if array_api_compat.is_array_api_obj(x) else x
 
@@ -126,10 +142,7 @@ def _joint(pulls, active):
 
 
 def _each(f, out):
-    if not isinstance(out, tuple):
-        return f(out, 0)
-    parts = [f(x, i) for i, x in enumerate(out)]
-    return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)  # svd(a).S
+    return tuple(f(x, i) for i, x in enumerate(out)) if isinstance(out, tuple) else f(out, 0)
 
 
 def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node], *, keep: bool) -> list[Any]:
@@ -157,7 +170,9 @@ def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node]
             held[node.order] = [None] * len(node.outputs)
             heapq.heappush(heap, node)
         before = held[node.order][index]
-        held[node.order][index] = g if before is None else before + g
+        if before is not None:
+            g = g + before if isinstance(g, Array) else before + g
+        held[node.order][index] = g
 
     for link, g in seeds:
         give(link, g)

@@ -7,6 +7,7 @@ infinite or NaN, a cotangent of zero is pulled back to zero, so that entries whi
 numbers follow the convention of jax: g is multiplied by d out / d x, without a conjugate.
 """
 
+import cmath
 import math
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,6 @@ BY_RESULT: dict[str, Callable] = {  # d out / d x from out
     "reciprocal": lambda y, xp: -(y * y),
 }
 BY_ARGUMENT: dict[str, Callable] = {  # d out / d x from x
-    "positive": lambda x, xp: xp.ones_like(x),
     "square": lambda x, xp: 2 * x,
     "sin": lambda x, xp: xp.cos(x),
     "cos": lambda x, xp: -xp.sin(x),
@@ -69,6 +69,10 @@ def _sqrt(xp, x, /):
     return y, (lambda g, xp: over(0.5 * g, y, xp=xp),)
 
 
+def _positive(xp, x, /):
+    return xp.positive(x), (lambda g, xp: g,)
+
+
 def _negative(xp, x, /):
     return -x, (lambda g, xp: -g,)
 
@@ -78,6 +82,20 @@ def _abs(xp, x, /):
     if xp.isdtype(x.dtype, "complex floating"):
         return y, (lambda g, xp: g * spare(xp.conj(x) / xp.where(y == 0, 1, y), g, xp=xp),)
     return y, (lambda g, xp: g * spare(xp.sign(x), g, xp=xp),)
+
+
+def _sign(xp, x, /):
+    """Constant for real numbers; a complex one turns with its angle."""
+    y = xp.sign(x)
+    if not xp.isdtype(x.dtype, "complex floating"):
+        return y, (None,)
+    size = xp.abs(x)
+
+    def pull(g, xp):
+        across = g - xp.real(g * y) * xp.conj(y)
+        return over(across, xp.where(size == 0, 1, size), xp=xp)
+
+    return y, (pull,)
 
 
 def _add(xp, x, y, /):
@@ -123,27 +141,35 @@ def _pow(xp, x, y, /):
         return onto(g * spare(y * xp.pow(base, y - 1), g, xp=xp), a, xp=xp)
 
     def by_power(g, xp):
-        slope = (math.log(x) if x else 0.0) if a is None else xp.log(xp.where(x == 0, 1, x))
+        slope = _log(x) if a is None else xp.log(xp.where(x == 0, 1, x))
         return onto(g * spare(out * slope, g, xp=xp), b, xp=xp)
 
     return out, (by_base, by_power)
 
 
+def _log(x):
+    """Of a Python number; what is raised to a power has no slope at 0, and no real one below."""
+    if isinstance(x, complex):
+        return cmath.log(x) if x else 0.0
+    return math.log(x) if x > 0 else (math.nan if x else 0.0)
+
+
 def _atan2(xp, x, y, /):
     a, b = like(x), like(y)
-    square = x * x + y * y
     return xp.atan2(x, y), (
-        lambda g, xp: onto(over(g * spare(y, g, xp=xp), square, xp=xp), a, xp=xp),
-        lambda g, xp: onto(-over(g * spare(x, g, xp=xp), square, xp=xp), b, xp=xp),
+        lambda g, xp: onto(over(g * spare(y, g, xp=xp), x * x + y * y, xp=xp), a, xp=xp),
+        lambda g, xp: onto(-over(g * spare(x, g, xp=xp), x * x + y * y, xp=xp), b, xp=xp),
     )
 
 
 def _hypot(xp, x, y, /):
+    """A length, with derivative zero at zero."""
     a, b, out = like(x), like(y), xp.hypot(x, y)
-    return out, (
-        lambda g, xp: onto(over(g * spare(x, g, xp=xp), out, xp=xp), a, xp=xp),
-        lambda g, xp: onto(over(g * spare(y, g, xp=xp), out, xp=xp), b, xp=xp),
-    )
+
+    def pull(g, z, to, xp):
+        return onto(over(g * spare(z, g, xp=xp), xp.where(out == 0, 1, out), xp=xp), to, xp=xp)
+
+    return out, (lambda g, xp: pull(g, x, a, xp), lambda g, xp: pull(g, y, b, xp))
 
 
 def _logaddexp(xp, x, y, /):
@@ -203,6 +229,8 @@ def _real(xp, x, /):
 
 def _imag(xp, x, /):
     dtype = x.dtype
+    if not xp.isdtype(dtype, "complex floating"):
+        return xp.imag(x), (None,)
     return xp.imag(x), (lambda g, xp: xp.astype(g, dtype) * -1j,)
 
 
@@ -215,8 +243,10 @@ RULES: dict[str, Callable[..., Any]] = {
     **{name: _by_argument(name) for name in BY_ARGUMENT},
     **{name: _logarithm(name) for name in LOGARITHMS},
     "sqrt": _sqrt,
+    "positive": _positive,
     "negative": _negative,
     "abs": _abs,
+    "sign": _sign,
     "add": _add,
     "subtract": _subtract,
     "multiply": _multiply,

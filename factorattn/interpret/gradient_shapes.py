@@ -1,6 +1,7 @@
 """Derivatives of functions that move entries: views, joins, rows picked, types changed. Their pulls move them back."""
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,12 @@ def cast(g: Any, dtype: Any, *, xp: Any) -> Any:
     if xp.isdtype(g.dtype, "complex floating") and not xp.isdtype(dtype, "complex floating"):
         g = xp.real(g)
     return xp.astype(g, dtype, copy=False)
+
+
+def returned(g: Any, dtype: Any, device: Any, *, xp: Any) -> Any:
+    """A cotangent in the dtype of its input, and where that is."""
+    g = cast(g, dtype, xp=xp)
+    return g if array_api_compat.device(g) == device else array_api_compat.to_device(g, device)
 
 
 def _reshape(xp, x, /, shape, *, copy=None):
@@ -96,12 +103,15 @@ def _triangle(name: str) -> Callable:
 
 
 def _concat(xp, arrays, /, *, axis=0):
+    shapes = [tuple(x.shape) for x in arrays]
     if axis is None:
-        return _concat(xp, [xp.reshape(x, (-1,)) for x in arrays], axis=0)
+        arrays, axis = [xp.reshape(x, (math.prod(x.shape),)) for x in arrays], 0
     out, start, pulls = xp.concat(list(arrays), axis=axis), 0, []
-    for x in arrays:
+    for x, shape in zip(arrays, shapes, strict=True):
         key = _along(slice(start, start + x.shape[axis]), axis % out.ndim)
-        pulls.append(lambda g, xp, key=key, dtype=x.dtype: cast(g[key], dtype, xp=xp))
+        pulls.append(
+            lambda g, xp, key=key, shape=shape, dtype=x.dtype: cast(xp.reshape(g[key], shape), dtype, xp=xp)
+        )
         start += x.shape[axis]
     return out, pulls
 
@@ -122,8 +132,10 @@ def _unstack(xp, x, /, *, axis=0):
 
 
 def _repeat(xp, x, repeats, /, *, axis=None):
-    if not isinstance(repeats, int):
-        raise NotImplementedError("gradient has no rule for repeat with an array of repeats")
+    try:
+        repeats = operator.index(repeats)
+    except TypeError:
+        raise NotImplementedError("gradient has no rule for repeat with an array of repeats") from None
     shape = tuple(x.shape) if axis is not None else (math.prod(x.shape),)
     at = 0 if axis is None else axis % x.ndim
     before = tuple(x.shape)
@@ -148,26 +160,43 @@ def _tile(xp, x, repetitions, /):
 
 
 def _astype(xp, x, dtype, /, *, copy=True, device=None):
-    before = x.dtype
+    before, at = x.dtype, array_api_compat.device(x)
     options = {} if device is None else {"device": device}
-    return xp.astype(x, dtype, copy=copy, **options), (lambda g, xp: cast(g, before, xp=xp),)
+    return xp.astype(x, dtype, copy=copy, **options), (lambda g, xp: returned(g, before, at, xp=xp),)
 
 
 def _asarray(xp, x, /, *, dtype=None, device=None, copy=None):
-    before = getattr(x, "dtype", None)
-    return xp.asarray(x, dtype=dtype, device=device, copy=copy), (lambda g, xp: cast(g, before, xp=xp),)
+    out = xp.asarray(x, dtype=dtype, device=device, copy=copy)
+    if isinstance(x, (list, tuple)):
+        raise NotImplementedError("gradient has no rule for asarray of a list of arrays; use stack")
+    if like(x) is None:
+        return out, ()
+    before, at = x.dtype, array_api_compat.device(x)
+    return out, (lambda g, xp: returned(g, before, at, xp=xp),)
 
 
-def _full(xp, shape, fill, /, *, dtype=None, device=None):
-    if like(fill) is None:
-        return xp.full(shape, fill, dtype=dtype, device=device), ()
-    to, fill = like(fill), fill if dtype is None else xp.astype(fill, dtype)
-    return xp.broadcast_to(fill, shape), (None, lambda g, xp: onto(g, to, xp=xp))
+def _to_device(xp, x, device, /, *, stream=None):
+    before, at = x.dtype, array_api_compat.device(x)
+    return array_api_compat.to_device(x, device, stream=stream), (lambda g, xp: returned(g, before, at, xp=xp),)
 
 
-def _full_like(xp, x, /, fill, *, dtype=None, device=None):
-    out, pulls = _full(xp, x.shape, fill, dtype=x.dtype if dtype is None else dtype, device=device)
-    return out, pulls
+def _full(xp, shape, fill_value, *, dtype=None, device=None):
+    if like(fill_value) is None:
+        return xp.full(shape, fill_value, dtype=dtype, device=device), ()
+    to, at = like(fill_value), array_api_compat.device(fill_value)
+    filled = xp.asarray(fill_value, dtype=dtype, device=device)
+    shape = shape if isinstance(shape, (list, tuple)) else (shape,)
+    return xp.broadcast_to(filled, tuple(shape)), (
+        None,
+        lambda g, xp: returned(onto(g, to, xp=xp), to[1], at, xp=xp),
+    )
+
+
+def _full_like(xp, x, /, fill_value, *, dtype=None, device=None):
+    """It is the second argument, here as in `full`, that is differentiated; nothing of x is kept but its shape."""
+    device = array_api_compat.device(x) if device is None else device
+    out, pulls = _full(xp, tuple(x.shape), fill_value, dtype=x.dtype if dtype is None else dtype, device=device)
+    return out, pulls or (None, None)
 
 
 def _getitem(xp, x, key, /):
@@ -176,6 +205,10 @@ def _getitem(xp, x, key, /):
 
 
 def _take(xp, x, indices, /, *, axis=None):
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"take needs an axis, for an array of shape {tuple(x.shape)}")
+    if getattr(indices, "ndim", 0) != 1:
+        raise ValueError("take needs indices of one axis; to take others, reshape what was taken")
     rows, axis = x.shape[axis or 0], (axis or 0) % x.ndim
     return xp.take(x, indices, axis=axis), (lambda g, xp: added(g, indices, rows, axis, xp=xp),)
 
@@ -224,6 +257,7 @@ SHAPES: dict[str, Callable] = {
     "tile": _tile,
     "astype": _astype,
     "asarray": _asarray,
+    "_to_device": _to_device,
     "full": _full,
     "full_like": _full_like,
     "take": _take,

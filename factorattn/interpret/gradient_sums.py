@@ -41,24 +41,25 @@ def _mean(xp, x, /, *, axis=None, keepdims=False):
 
 def _var(xp, x, /, *, axis=None, correction=0.0, keepdims=False):
     shape, axes = tuple(x.shape), _axes(x, axis)
-    count = math.prod(shape[i] for i in axes) - correction
+    count = max(math.prod(shape[i] for i in axes) - correction, 0)
 
     def pull(g, xp):
-        g = xp.reshape(g * (2 / count), _kept(shape, axes))
+        g = xp.reshape(2 * g / count, _kept(shape, axes))
         return g * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
 
     return xp.var(x, axis=axis, correction=correction, keepdims=keepdims), (pull,)
 
 
 def _std(xp, x, /, *, axis=None, correction=0.0, keepdims=False):
+    """A length, with derivative zero at zero."""
     shape, axes = tuple(x.shape), _axes(x, axis)
-    count = math.prod(shape[i] for i in axes) - correction
+    count = max(math.prod(shape[i] for i in axes) - correction, 0)
     out = xp.std(x, axis=axis, correction=correction, keepdims=keepdims)
 
     def pull(g, xp):
         g = xp.reshape(g, _kept(shape, axes))
         y = xp.reshape(out, _kept(shape, axes))
-        return over(g, y * count, xp=xp) * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
+        return over(g, xp.where(y == 0, 1, y) * count, xp=xp) * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
 
     return out, (pull,)
 

@@ -26,14 +26,27 @@ def place(xp: Any, g: Any, shape: tuple[int, ...], key: Any, device: Any, /) -> 
     pulls = (lambda h, xp: h[key],)
     if has_levels(xp):
         return xp._place(g, shape, key, device), pulls
+    parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not None]
+    if any(_picks(part) for part in parts):  # it may pick an entry twice, so that g is added up
+        size = math.prod(shape)
+        at = xp.reshape(xp.arange(size, device=device), shape)[key]
+        found, _ = add_at(xp, xp.reshape(g, (-1,)), xp.reshape(at, (-1,)), size, 0)
+        return xp.reshape(found, shape), pulls
     out = xp.zeros(shape, dtype=g.dtype, device=device)
     if array_api_compat.is_jax_array(out):
         return out.at[key].set(g), pulls
     if hasattr(out, "__setitem__"):
-        there = tuple(part for part in (key if isinstance(key, tuple) else (key,)) if part is not None)
+        there = tuple(parts)
         out[there] = xp.reshape(g, out[there].shape)  # new axes may not be written to everywhere
         return out, pulls
     return _padded(xp, g, shape, key, device), pulls
+
+
+def _picks(part):
+    """Whether a part of an index is an array of integers."""
+    if isinstance(part, list):
+        return True
+    return hasattr(part, "dtype") and part.ndim > 0 and "bool" not in str(part.dtype)
 
 
 def _padded(xp, g, shape, key, device):

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import array_api_compat
 
+from factorattn.interpret.gradient_namespace import GradientNamespace
+
 __all__ = ["Door", "check_ids", "leaves", "open_door", "with_dtype"]
 
 
@@ -23,6 +25,7 @@ def open_door(parameters: Mapping[str, Any], *given: Any) -> Door:
     """Look at parameters, and at the arrays beside them, of which None were left out.
 
     float16 and bfloat16 are computed in float32. Arrays of integers and truth values count for the namespace only.
+    Parameters that are no arguments of what is differentiated may stand beside those that are.
 
     Raises
     ------
@@ -31,9 +34,11 @@ def open_door(parameters: Mapping[str, Any], *given: Any) -> Door:
     """
     weights, given = list(leaves(parameters)), tuple(x for x in given if x is not None)
     one_of_each = {type(x): x for x in weights}.values()  # there are many weights, and few types
-    found = {array_api_compat.array_namespace(x): None for x in (*one_of_each, *given)}
+    found = {array_api_compat.array_namespace(x) for x in one_of_each}
+    found -= {xp.base for xp in found if isinstance(xp, GradientNamespace)}  # parameters that are kept as they are
+    found |= {array_api_compat.array_namespace(x) for x in given}
     if len(found) > 1:
-        told = " and ".join(xp.__name__.removeprefix("array_api_compat.") for xp in found)
+        told = " and ".join(sorted(xp.__name__.removeprefix("array_api_compat.") for xp in found))
         raise TypeError(
             f"parameters and what is given beside them must be arrays of one library, got {told}: "
             "nothing is moved between libraries silently"

@@ -31,8 +31,8 @@ class Plan:
 
     lengths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
     mechanisms: tuple[str, ...] = MECHANISMS
-    steps: int = 8
-    start_steps: int = 250
+    steps: int = 16
+    start_steps: int = 400
     start_length: int = 512
     start_tokens: int = 2048
     rate: float = 0.01

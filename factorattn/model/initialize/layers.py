@@ -1,8 +1,8 @@
-"""Layers to begin with: dense ones of Xavier's uniform numbers with biases of zero, norms that do not scale, and tables.
+"""Layers to begin with: dense ones with Xavier's uniform numbers, norms that do not scale, and tables.
 
-    dense   W_ij in +- sqrt(6 / (in + out)),   b = 0
-    norm    g = 1,   b = 0
-    table   E_ij ~ N(0, 1 / c), so that a row has a length of about one
+dense   W_ij in +- sqrt(6 / (in + out)),   b = 0
+norm    g = 1,   b = 0
+table   E_ij ~ N(0, 1 / c), so that a row has a length of about one
 """
 
 from typing import Any

@@ -90,8 +90,14 @@ def jacobian_products(jacobians: Any) -> tuple[Any, Any]:
         ds_t / ds_0 over its largest entry, which is 1 or -1; zeros where it vanishes altogether.
     logs : array, shape (..., n)
         Natural logarithm of that entry, so ds_t / ds_0 = exp(log_t) product_t; -inf where it vanishes.
+
+    Raises
+    ------
+    ValueError
+        If there is no time, or matrices are not square.
     """
     xp = array_api_compat.array_namespace(jacobians)
+    _hold_square("n s s", jacobians=jacobians)
     product, log, products, logs = None, 0.0, [], []
     for j in xp.unstack(jacobians, axis=-3):
         product = j if product is None else j @ product
@@ -114,8 +120,14 @@ def spectral_radius(a: Any) -> Any:
     array, shape (...)
         The limit of ``|A^k|^(1/k)`` (Gelfand's formula), with k = 2^p by p squarings, and p so large that what is
         left, c^(1/k), is one to the precision of the dtype.
+
+    Raises
+    ------
+    ValueError
+        If matrices are not square, or empty.
     """
     xp = array_api_compat.array_namespace(a)
+    _hold_square("s s", a=a)
     a, log = _scaled(a, xp=xp)
     squarings = -round(math.log2(xp.finfo(a.dtype).eps))
     share = 1.0
@@ -161,6 +173,14 @@ def _after(s, parameters, x, *, step, sizes, like):
     parts = iter([s[..., end - size : end] for size, end in zip(sizes, ends, strict=True)])
     state = tree_map(lambda _: next(parts), like)
     return _joined(step(*stop_gradient((parameters, x)), state), xp=xp)
+
+
+def _hold_square(axes: str, **argument: Any) -> None:
+    ((name, x),) = argument.items()
+    own = x.shape[max(x.ndim - len(axes.split()), 0) :]
+    if len(own) < len(axes.split()) or own[-1] != own[-2] or 0 in own:
+        told = axes.replace(" ", ", ")
+        raise ValueError(f"{name} must have shape (..., {told}), square and not empty, got {tuple(x.shape)}")
 
 
 def _joined(state, *, xp):

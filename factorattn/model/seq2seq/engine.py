@@ -7,6 +7,8 @@ unroll   (y_t, s_t) = advance(x_t, s_{t-1})               one after another, whe
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from factorattn.contract import choose
 from factorattn.interpret.tree import tree_map
 from factorattn.model.layers import embed
@@ -67,4 +69,10 @@ def unroll(advance: Callable, x: Any, state: Any, *, xp: Any) -> Any:
     for row in rows:
         output, state = advance(row, state)
         outputs.append(output)
-    return tree_map(lambda *parts: xp.stack(xp.broadcast_arrays(*parts), axis=-2)[..., :n, :], *outputs)
+    return tree_map(lambda *parts: _stacked(parts, xp=xp)[..., :n, :], *outputs)
+
+
+def _stacked(rows, *, xp):
+    """Rows (..., size), whose batch axes broadcast: a first state may have fewer than later ones."""
+    shape = np.broadcast_shapes(*(x.shape for x in rows))
+    return xp.stack([x if x.shape == shape else xp.broadcast_to(x, shape) for x in rows], axis=-2)

@@ -40,9 +40,18 @@ def shift(targets: Any, start: int) -> Any:
     -------
     inputs : integer array, shape (..., n)
         start, w_1, ..., w_{n-1}.
+
+    Raises
+    ------
+    ValueError
+        If there is no axis of tokens.
+    TypeError
+        If targets are not integers.
     """
     xp = array_api_compat.array_namespace(targets)
     tokens("targets", targets, None, xp=xp)
+    if targets.ndim < 1:
+        raise ValueError(f"targets must have shape (..., n), got {tuple(targets.shape)}")
     device = array_api_compat.device(targets)
     first = xp.full((*targets.shape[:-1], 1), whole(start=start), dtype=targets.dtype, device=device)
     return xp.concat([first, targets], axis=-1)[..., : targets.shape[-1]]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from factorattn.contract import choose
-from factorattn.model.initialize.layers import dense_parameters, table_parameters
 from factorattn.model.door import check_ids
+from factorattn.model.initialize.layers import dense_parameters, table_parameters
 from factorattn.model.layers import embed, linear
 from factorattn.position import axial, sinusoidal
 from factorattn.scalars import flag, whole

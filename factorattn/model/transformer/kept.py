@@ -78,8 +78,8 @@ def _answer_window(asked, kept):
     m = kept["key"].shape[-2]
     mask = None if asked.mask is None else asked.mask[..., asked.mask.shape[-1] - m :]
     options = {name: value for name, value in asked.options(mask).items() if name not in ("window", "form")}
-    q = _projected(asked, asked.x, "query")
-    return _out(asked, softmax_attention(q, kept["key"], kept["value"], window=(asked.slot.option("window"), 0), **options))
+    q, window = _projected(asked, asked.x, "query"), (asked.slot.option("window"), 0)
+    return _out(asked, softmax_attention(q, kept["key"], kept["value"], window=window, **options))
 
 
 # memory: positions are counted along [memory; segment]

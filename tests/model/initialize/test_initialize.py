@@ -16,6 +16,7 @@ from factorattn.model.initialize import orthogonal, t_fixup, xavier_normal, xavi
 from factorattn.model.naming import named_leaves
 from factorattn.model.transformer.decoder_only import language_model, language_model_parameters
 from factorattn.model.transformer.encoder_decoder import transformer, transformer_parameters
+from factorattn.model.transformer.slot import Slot
 from factorattn.testing import BOUND, CHANCE, ROUNDING
 
 XAVIER = [xavier_uniform, xavier_normal]
@@ -209,6 +210,14 @@ def test_what_it_cannot_scale_is_refused():
     with pytest.raises(
         TypeError, match=r"decoder\.layers\.0\.attention\.query\.weight must be an array, got a factored"
     ):
+        t_fixup(parameters)
+
+
+@pytest.mark.parametrize("mechanism", ["multihead", "multidimensional"])
+def test_what_projects_values_itself_is_refused(mechanism):
+    slot = Slot(mechanism)
+    parameters = language_model_parameters(9, 2, 8, 2, 8, norm="none", slot=[Slot(), slot], rng=0)
+    with pytest.raises(ValueError, match=r"stack\.layers\.1\.attention must have a layer 'value' to be scaled"):
         t_fixup(parameters)
 
 

@@ -106,3 +106,9 @@ def test_bad_sizes_are_named(draw, gates):
         draw(3, 4, draw="normal")
     with pytest.raises(ValueError, match="out must be a positive integer, got 0"):
         output_parameters(3, 0)
+
+
+@every_cell
+def test_a_dtype_that_is_not_floating_is_refused(draw, gates):
+    with pytest.raises(ValueError, match="dtype must be real floating, got int32"):
+        draw(3, 4, rng=0, dtype="int32")

@@ -217,3 +217,15 @@ def test_bad_input_is_named():
         step_jacobians(parameters, np.zeros((0, 3)))
     with pytest.raises(ValueError, match="activation must be 'tanh' or 'relu' or 'sigmoid' or 'identity', got 'gelu'"):
         jacobian_bound(parameters, activation="gelu")
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 3), (2, 3, 2), (3, 3), (2, 0, 0)])
+def test_products_are_of_square_matrices(shape):
+    with pytest.raises(ValueError, match=r"jacobians must have shape \(\.\.\., n, s, s\), square and not empty, got"):
+        jacobian_products(np.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (2, 3), (3,)])
+def test_only_square_matrices_have_a_radius(shape):
+    with pytest.raises(ValueError, match=r"a must have shape \(\.\.\., s, s\), square and not empty, got"):
+        spectral_radius(np.zeros(shape))

@@ -272,6 +272,22 @@ def test_batch_axes_are_free(name):
 
 
 @every_model
+def test_batch_axes_of_source_and_target_broadcast(name):
+    model, parameters, inputs = MODELS[name][1], drawn(name), shift(TARGETS, 0)
+    one = model(parameters, SOURCE[0], inputs, mask=MASK[0])  # a source, and some of its targets
+    want = model(parameters, np.stack([SOURCE[0]] * 3), inputs, mask=np.stack([MASK[0]] * 3))
+    agree(one, want, 1000)
+    agree(
+        model(parameters, SOURCE[:, None], inputs[0], mask=MASK[:, None])[1, 0],
+        model(parameters, SOURCE[1], inputs[0], mask=MASK[1]),
+        1000,
+    )
+    agree(stepped(name, parameters, SOURCE[0], inputs, MASK[0]), log_probabilities(want), 1000)
+    with pytest.raises(ValueError, match=r"batch axes must broadcast, got source \(3,\), inputs \(2,\)"):
+        model(parameters, SOURCE, inputs[:2], mask=MASK)
+
+
+@every_model
 def test_no_word_gives_no_row(name):
     model, parameters = MODELS[name][1], drawn(name)
     assert model(parameters, SOURCE, np.zeros((3, 0), int), mask=MASK).shape == (3, 0, 4)

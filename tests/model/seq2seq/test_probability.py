@@ -203,3 +203,8 @@ def test_torch_gives_the_same(smoothing):
     assert abs(got - want) <= want * ROUNDING("float64", logits.size)
     log_p = torch.log_softmax(torch.from_numpy(logits), -1).numpy()
     agree(log_probabilities(logits), log_p, 4)
+
+
+def test_one_token_without_a_sequence_cannot_be_shifted():
+    with pytest.raises(ValueError, match=r"targets must have shape \(\.\.\., n\), got \(\)"):
+        shift(np.asarray(3), 0)

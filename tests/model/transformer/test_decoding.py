@@ -7,6 +7,7 @@ from slots import HEADS, LONGEST, ONE_SEQUENCE, STANDING, C, slot_of
 
 from factorattn import CATALOGUE
 from factorattn.interpret.tree import tree_leaves, tree_map
+from factorattn.model.seq2seq import beam_search, log_probabilities
 from factorattn.model.transformer import (
     Slot,
     language_model,
@@ -201,6 +202,50 @@ def test_a_cache_may_be_gone_on_with_twice_and_picked_from():
         close(got[row], transformer(parameters, source[of], whole, **options)[-1:])
     again, _ = transformer_step(parameters, last, picked, **options)
     np.testing.assert_array_equal(again, got)
+
+
+def test_a_mask_of_one_sequence_is_one_of_all_that_may_be_picked():
+    parameters, options = jittered(transformer_parameters(V, 1, C, HEADS, 8, rng=0)), {"heads": HEADS}
+    source, mask, start = ids(2, 5), np.arange(5) < 3, np.zeros(2, int)
+
+    def step(cache, token):
+        logits, cache = transformer_step(parameters, token[:, None], cache, **options)
+        return log_probabilities(logits[:, 0]), cache
+
+    one, two = (
+        beam_search(
+            step, transformer_cache(parameters, source, source_mask=m, **options), start, width=3, end=0, maximum=4
+        )
+        for m in (mask, np.stack([mask, mask]))
+    )
+    np.testing.assert_array_equal(one.tokens, two.tokens)
+    np.testing.assert_array_equal(one.score, two.score)
+
+
+def test_a_window_reaches_by_default_as_far_as_that_of_the_mechanism():
+    slot, n = Slot("window"), 140  # more tokens than it reaches
+    parameters = jittered(language_model_parameters(V, 1, 2, 1, 2, slot=slot, rng=0))
+    tokens, options = ids(n + 1), {"heads": 1, "slot": slot}
+    _, cache = language_model_step(parameters, tokens[:n], **options)
+    logits, _ = language_model_step(parameters, tokens[n:], cache, **options)
+    close(logits, language_model(parameters, tokens, **options)[n:])
+
+
+def test_cosformer_counts_places_up_to_its_length():
+    slot, tokens = Slot("cosformer", weakly_causal=True), ids(5)
+    parameters = jittered(language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0))
+    with pytest.raises(
+        ValueError, match="cannot be decoded step by step: it counts places by how many .* unless length"
+    ):
+        language_model_step(parameters, tokens, heads=HEADS, slot=slot)
+    options = {"heads": HEADS, "slot": Slot("cosformer", options={"length": 4})}
+    _, cache = language_model_step(parameters, tokens[:4], **options)
+    for f in (
+        lambda: language_model(parameters, tokens, **options),
+        lambda: language_model_step(parameters, tokens[4:], cache, **options),
+    ):
+        with pytest.raises(ValueError, match="length must be at least that of queries and keys, 5, got 4"):
+            f()
 
 
 def test_bias_and_pattern_belong_to_one_length():

@@ -132,10 +132,13 @@ def test_weak_causality_is_to_be_had_where_it_is_asked_for(name):
 
 
 def test_cosformer_needs_a_length_to_be_causal():
-    slot = slot_of("cosformer", options={})
-    parameters = encoder_parameters(1, C, HEADS, 8, slot=slot, rng=0)
-    with pytest.raises(ValueError, match="cosformer_attention can stand in a causal slot only with weakly_causal=True"):
-        encoder(parameters, tokens(4, C), heads=HEADS, slot=slot, causal=True)
+    for options in ({}, {"length": None}):
+        slot = slot_of("cosformer", options=options)
+        parameters = encoder_parameters(1, C, HEADS, 8, slot=slot, rng=0)
+        with pytest.raises(
+            ValueError, match="cosformer_attention can stand in a causal slot only with weakly_causal=T"
+        ):
+            encoder(parameters, tokens(4, C), heads=HEADS, slot=slot, causal=True)
 
 
 @pytest.mark.parametrize("name", sorted(set(STANDING) - set(ONE_SEQUENCE)))
@@ -457,6 +460,7 @@ def test_factored_projections_are_as_dense_ones():
         ),
         ({"options": {"return_lse": True}}, "options of a slot must leave out return_lse"),
         ({"mechanism": "linformer", "options": {"e": None}}, "options of a slot must leave out e"),
+        ({"mechanism": "linear", "options": {"windw": 3}}, "options of linear_attention must be among .*; got 'windw'"),
     ],
 )
 def test_a_slot_that_says_too_much_is_refused(told, message):

@@ -160,6 +160,20 @@ def test_positions_tell_tokens_apart(positions):
             language_model(parameters, np.zeros(7, int), **options)
 
 
+@pytest.mark.parametrize("drawn_for", ["sinusoidal", "learned", "axial", "none"])
+def test_positions_are_those_that_parameters_were_drawn_for(drawn_for):
+    length = {"learned": 6, "axial": (2, 3)}.get(drawn_for)
+    parameters = language_model_parameters(5, 1, 8, 2, 8, positions=drawn_for, length=length, rng=0)
+    fits = {"learned": ("learned",), "axial": ("axial",)}.get(drawn_for, ("sinusoidal", "none"))
+    for positions in ("sinusoidal", "learned", "axial", "none"):
+        if positions in fits:
+            assert language_model(parameters, np.arange(3), heads=2, positions=positions).shape == (3, 5)
+            continue
+        told = " or ".join(map(repr, fits))
+        with pytest.raises(ValueError, match=f"positions must be {told}, for which the .* drawn, got {positions!r}"):
+            language_model(parameters, np.arange(3), heads=2, positions=positions)
+
+
 def test_axial_positions_are_two_small_tables():
     parameters = language_model_parameters(5, 0, 7, 1, 4, positions="axial", length=(2, 3), rng=0)
     rows, columns = parameters["embedding"]["positions"].values()
@@ -367,3 +381,16 @@ def test_bad_kinds_are_named():
         transformer_parameters(5, 1, 6, 2, 4, length=4, rng=0)
     with pytest.raises(ValueError, match="heads must divide 6, the size of a token, got 4"):
         encoder_parameters(1, 6, 4, 4, slot=Slot(), rng=0)
+
+
+def test_sizes_that_are_none_are_named():
+    with pytest.raises(ValueError, match="vocabulary must be a positive integer, got 0"):
+        transformer_parameters(0, 1, 6, 2, 4, rng=0)
+    with pytest.raises(ValueError, match="length must be a positive integer, got -1"):
+        transformer_parameters(5, 1, 6, 2, 4, positions="learned", length=-1, rng=0)
+    with pytest.raises(ValueError, match="layers must not be negative, got -1"):
+        encoder_parameters(-1, 6, 2, 4, rng=0)
+    with pytest.raises(TypeError, match=r"layers must be an integer, got \[1, 2\]"):
+        transformer_parameters(5, [1, 2], 6, 2, 4, rng=0)
+    with pytest.raises(ValueError, match="dtype must be real floating, got int32"):
+        language_model_parameters(5, 0, 6, 2, 4, rng=0, dtype="int32")
