@@ -5,12 +5,11 @@ import re
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 
-
 PART = r"\s*(\w|\{[^{}]*\})"  # of a fraction: a letter, a digit, or what stands in braces
 
 
 def _mathml(tex, **options):
-    """Fractions get their braces, which docutils wants; accents stand above letters: browsers draw them through capitals."""
+    """As docutils has it, but fractions get braces, and accents stand above letters: browsers draw them through."""
     tex = re.sub(
         rf"frac{PART}{PART}", lambda found: "frac" + "".join(f"{{{part.strip('{}')}}}" for part in found.groups()), tex
     )

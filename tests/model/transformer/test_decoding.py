@@ -234,9 +234,7 @@ def test_a_window_reaches_by_default_as_far_as_that_of_the_mechanism():
 def test_cosformer_counts_places_up_to_its_length():
     slot, tokens = Slot("cosformer", weakly_causal=True), ids(5)
     parameters = jittered(language_model_parameters(V, 1, C, HEADS, 8, slot=slot, rng=0))
-    with pytest.raises(
-        ValueError, match="cannot be decoded step by step: it counts places by how many .* unless length"
-    ):
+    with pytest.raises(ValueError, match="cannot be decoded step by step: it counts places by how many tokens"):
         language_model_step(parameters, tokens, heads=HEADS, slot=slot)
     options = {"heads": HEADS, "slot": Slot("cosformer", options={"length": 4})}
     _, cache = language_model_step(parameters, tokens[:4], **options)
