@@ -1,7 +1,6 @@
 """The commands that train: on purchases, and on dates."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -9,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from factorattn.cli.errors import INTERRUPTED, BadInput, Commands, NothingDone
+from factorattn.cli.errors import BadInput, Commands
 from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole_file
 from factorattn.cli.sizes import read_count, read_seed
 from factorattn.cli.train_dates import dates
+from factorattn.cli.training import explained
 
 if TYPE_CHECKING:
     from factorattn.experiment.transactions import Plan
@@ -64,7 +64,7 @@ def transactions(
         json_text = stack.enter_context(whole_file(json_file, "--json")) if json_file else None
         csv_text = stack.enter_context(whole_file(csv_file, "--csv")) if csv_file else None
         begun = count()
-        with _told(checkpoint), progress(hidden=quiet) as told:
+        with explained(checkpoint), progress(hidden=quiet) as told:
             report, _ = study(plan, folder=folder, told=lambda text: told(next(begun), plan.jobs, text))
         if image:
             from factorattn.experiment.transactions.picture import draw
@@ -129,25 +129,3 @@ def _folder(checkpoint: str | None, *, resume: bool) -> Path | None:
     except OSError as error:
         raise BadInput(f"--checkpoint {checkpoint!r} cannot be made: {error.strerror}") from None
     return folder
-
-
-@contextmanager
-def _told(checkpoint: str | None) -> Iterator[None]:
-    """What goes wrong in training, and what an interrupt leaves."""
-    from factorattn.experiment.resume import ResumeError
-
-    try:
-        yield
-    except ResumeError as error:
-        raise BadInput(f"--resume: {error}") from None
-    except FloatingPointError as error:
-        raise NothingDone(f"training has failed: {error}") from None
-    except OSError as error:
-        if checkpoint is None:
-            raise
-        raise BadInput(f"--checkpoint {checkpoint!r} cannot be written: {error.strerror or error}") from None
-    except KeyboardInterrupt:
-        if checkpoint is None:
-            raise
-        typer.echo(f"factorattn: interrupted; to go on: --checkpoint {checkpoint} --resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None

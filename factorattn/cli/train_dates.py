@@ -1,7 +1,7 @@
 """train dates: a Transformer learns to read dates in words, and says how well, kind by kind."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from factorattn.cli.columns import number
-from factorattn.cli.errors import INTERRUPTED, BadInput, NothingDone
+from factorattn.cli.errors import BadInput
 from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole_file
 from factorattn.cli.sizes import read_count, read_seed
+from factorattn.cli.training import explained
 
 if TYPE_CHECKING:
     from factorattn.experiment.dates.run import Plan, Result
@@ -100,7 +101,7 @@ def _plan(quick: bool, steps: str | None, seed: int) -> "Plan":
 def _run(plan: "Plan", checkpoint: str | None, *, resume: bool, hidden: bool) -> "Result":
     from factorattn.experiment.dates.run import run
 
-    with _told(checkpoint), progress(hidden=hidden) as bar:
+    with explained(checkpoint), progress(hidden=hidden) as bar:
         return run(plan, checkpoint=checkpoint, resume=resume, told=_teller(bar, plan.steps))
 
 
@@ -115,7 +116,7 @@ def _teller(bar: Callable[[int, int, str], None], steps: int) -> "Callable[[Stat
 def _kept(checkpoint: str | None) -> "tuple[Plan, Any, int]":
     from factorattn.experiment.dates.run import read_checkpoint
 
-    with _told(checkpoint):
+    with explained(checkpoint):
         return read_checkpoint(checkpoint)
 
 
@@ -123,28 +124,6 @@ def _read(parameters: Any, phrases: Sequence[str], plan: "Plan") -> list[str]:
     from factorattn.experiment.dates.model import read_dates
 
     return read_dates(parameters, phrases, sizes=plan.sizes)
-
-
-@contextmanager
-def _told(checkpoint: str | None) -> Iterator[None]:
-    """What goes wrong in training, and what an interrupt leaves."""
-    from factorattn.experiment.resume import ResumeError
-
-    try:
-        yield
-    except ResumeError as error:
-        raise BadInput(f"--checkpoint {error}") from None
-    except FloatingPointError as error:
-        raise NothingDone(f"training has failed: {error}") from None
-    except OSError as error:
-        if checkpoint is None:
-            raise
-        raise BadInput(f"--checkpoint {checkpoint!r} cannot be written: {error.strerror or error}") from None
-    except KeyboardInterrupt:
-        if checkpoint is None:
-            raise
-        typer.echo(f"factorattn: interrupted; to go on: --checkpoint {checkpoint} --resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def _as_dict(

@@ -7,21 +7,24 @@ Calling conventions are those of jax. Functions run on arrays of a namespace tha
 that has no rule raises. Arguments and results are trees of arrays (`factorattn.interpret.tree`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 import array_api_compat
 
 from factorattn.interpret.gradient_array import Array, bare
+from factorattn.interpret.gradient_implicit import with_rule
 from factorattn.interpret.gradient_record import apply, levels
 from factorattn.interpret.gradient_variables import (
+    around,
+    aux_apart,
     chosen_of,
-    clean,
-    deeper,
-    described,
+    fitting,
     floats,
+    known,
     namespace_of,
+    one_or_all,
     over_of,
     pulled_back,
     recorded,
@@ -66,15 +69,15 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     return (out, pullback, aux) if has_aux else (out, pullback)
 
 
-def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """The function that returns the value of `f`, a real number, and its gradient.
 
     Parameters
     ----------
     f : callable
-    argnums : int or tuple of int
-        The positional arguments by which to differentiate; others are constant, and arrays among them may be used with
-        those that are not.
+    argnums : int or sequence of int
+        The positional arguments by which to differentiate; others, and those by name, are constant, and arrays among
+        them may be used with those that are not.
     has_aux : bool
         Whether `f` returns a pair, of which only the first is differentiated.
 
@@ -89,58 +92,66 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
     TypeError
         When called, if the value is not one real number, or an argument has no array of floating dtype.
     """
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
 
     @wraps(f)
-    def call(*args: Any) -> Any:
-        primals, whole = chosen_of(f, chosen, args)
-        for number, primal in zip(chosen, primals, strict=True):
-            if not any(map(floats, tree_leaves(primal))):
-                raise TypeError(f"argument {number} must have an array of floating dtype, got {primal!r:.80}")
+    def call(*args: Any, **options: Any) -> Any:
+        primals, whole = chosen_of(f, argnums, args, options)
         out, aux, links, inputs = recorded(whole, primals, has_aux)
         if not hasattr(out, "shape") or tuple(out.shape) or not namespace_of(out).isdtype(out.dtype, "real floating"):
             raise TypeError(f"a gradient is that of one real number, an array of shape (); got {out!r:.80}")
         one = namespace_of(out).ones_like(out)
         found = pulled_back(out, one, links, inputs, primals, keep=False)
-        return ((out, aux) if has_aux else out), (found if isinstance(argnums, tuple) else found[0])
+        return ((out, aux) if has_aux else out), one_or_all(found, argnums)
 
     return call
 
 
-def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """The gradient of a function that returns one real number; arguments are those of `value_and_grad`."""
     both = value_and_grad(f, argnums, has_aux)
 
     @wraps(f)
-    def call(*args: Any) -> Any:
-        value, found = both(*args)
+    def call(*args: Any, **options: Any) -> Any:
+        value, found = both(*args, **options)
         return (found, value[1]) if has_aux else found
 
     return call
 
 
-def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+def jacobian(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
     """The function that returns d out / d argument: of the shape of the output, then that of the argument.
 
     Parameters
     ----------
     f : callable
         Returns one array.
-    argnums : int or tuple of int
+    argnums : int or sequence of int
         Positional arguments, trees of arrays.
+    has_aux : bool
+        Whether `f` returns a pair, of which only the first is differentiated.
 
     Returns
     -------
     callable
-        One sweep back for each entry of the output.
+        Of the arguments of `f`: the jacobian, or ``(jacobian, aux)``. One sweep back for each entry of the output. The
+        matrix of second derivatives is ``jacobian(grad(f))``.
+
+    Raises
+    ------
+    TypeError
+        When called, if the result is not one array of floating dtype, or is complex and an argument real.
     """
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
 
     @wraps(f)
-    def call(*args: Any) -> Any:
-        primals, whole = chosen_of(f, chosen, args)
-        out, pullback = vjp(whole, *primals)
+    def call(*args: Any, **options: Any) -> Any:
+        primals, whole = chosen_of(f, argnums, args, options)
+        out, pullback, *aux = vjp(whole, *primals, has_aux=has_aux)
+        if not hasattr(out, "dtype") or not floats(out):
+            raise TypeError(f"a jacobian is that of one array of floating dtype, got {out!r:.80}")
         xp, device = namespace_of(out), array_api_compat.device(out)
+        real = [x for x in tree_leaves(primals) if xp.isdtype(x.dtype, "real floating")]
+        if real and xp.isdtype(out.dtype, "complex floating"):
+            raise TypeError("a complex result has no jacobian by real arguments: take that of its real and imag parts")
         size = array_api_compat.size(out)
         basis = xp.reshape(xp.eye(size, dtype=out.dtype, device=device), (size, *out.shape))
         rows = [pullback(basis[i, ...]) for i in range(size)]
@@ -153,12 +164,13 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
             return xp.reshape(xp.stack(list(parts), axis=0), (*out.shape, *x.shape))
 
         found = tree_map(stacked, primals, *rows)
-        return found if isinstance(argnums, tuple) else found[0]
+        found = one_or_all(found, argnums)
+        return (found, *aux) if has_aux else found
 
     return call
 
 
-def jvp(f: Callable, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """Push tangents of the arguments of a function forward.
 
     Parameters
@@ -168,31 +180,37 @@ def jvp(f: Callable, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
         Its arguments.
     tangents : tuple of trees
         Their directions, like `primals`; None, or anything, where an array is not floating.
+    has_aux : bool
+        Whether `f` returns a pair, of which only the first is differentiated.
 
     Returns
     -------
     out : tree
     tangent : tree
         The derivative of `out` along the direction. Nothing is recorded: memory is that of `f`, about twice.
+    aux : tree
+        Only with `has_aux`.
     """
-    level = next(levels)
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (list, tuple)) or len(given) != len(primals):
+            raise TypeError(f"{name} must be a tuple, with one member for each argument, got {given!r:.80}")
+    level, outside = next(levels), around(primals)
 
     def moving(x, tangent):
         if not floats(x):
             return over_of(x).constant(x)
-        if tangent is None or tuple(tangent.shape) != tuple(x.shape) or tangent.dtype != x.dtype:
-            raise ValueError(f"a tangent must be like its primal, {described(x)}, got {described(tangent)}")
-        return Array(x, over_of(x), level, tangent)
-
-    out = f(*tree_map(moving, tuple(primals), tuple(tangents)))
+        return Array(x, over_of(x), level, fitting(tangent, x, "a tangent must be like its primal"))
 
     def tangent_of(x):
         if isinstance(x, Array) and x.level == level:
-            return clean(x.link)
-        x = clean(x)
-        return namespace_of(x).zeros_like(x)
+            return known(x.link, outside)
+        return known(namespace_of(x).zeros_like(x), outside)
 
-    return tree_map(lambda x: value_of(x, level), out), tree_map(tangent_of, out)
+    out = f(*tree_map(moving, tuple(primals), tuple(tangents)))
+    out, aux = aux_apart(out, has_aux)
+    values = [tree_map(lambda x: value_of(x, level, outside), part) for part in (out, aux)]
+    found = values[0], tree_map(tangent_of, out)
+    return (*found, values[1]) if has_aux else found
 
 
 def stop_gradient(x: Any) -> Any:
@@ -206,8 +224,7 @@ def checkpoint(f: Callable) -> Callable:
     Parameters
     ----------
     f : callable
-        Of positional arguments, trees of arrays; everything that is differentiated must be among them. Its result is an
-        array or a flat tuple of arrays.
+        Of trees of arrays; everything that is differentiated must be among its arguments.
 
     Returns
     -------
@@ -215,44 +232,35 @@ def checkpoint(f: Callable) -> Callable:
     """
 
     @wraps(f)
-    def call(*args: Any) -> Any:
-        leaves = tree_leaves(args)
+    def call(*args: Any, **options: Any) -> Any:
+        given = args, options
+        leaves = tree_leaves(given)
+        top = max((x.level for x in leaves if isinstance(x, Array)), default=0)
+        if not top:
+            return f(*args, **options)
+        seen: list[Any] = []
+
+        def plain(*values):
+            parts = iter(values)
+            args, options = tree_map(lambda _: next(parts), given)
+            return f(*args, **options)
 
         def rule(xp, *values):
-            def plain(*parts):
-                given = iter(parts)
-                return f(*tree_map(lambda _: next(given), args))
-
             out = plain(*values)
-            if any(isinstance(x, Array) and deeper(x, values) for x in tree_leaves(out)):
+            seen.append(out)
+            parts = tree_leaves(out)
+            if any(isinstance(x, Array) and x.level >= top for x in parts):
                 raise TypeError("all that is differentiated must be an argument of a function with a checkpoint")
-            return out, lambda g, xp: list(vjp(plain, *values)[1](g))
 
-        found = [x for x in leaves if isinstance(x, Array)]
-        return apply(found[0]._xp, rule, leaves, {}) if found else f(*args)
+            def pull(gs, xp):
+                out, _, links, inputs = recorded(plain, values, False)
+                cotangents = iter(gs if isinstance(gs, tuple) else (gs,))
+                cotangent = tree_map(lambda _: next(cotangents), out)
+                return list(pulled_back(out, cotangent, links, inputs, values, keep=False))
 
-    return call
+            return tuple(parts), pull
 
-
-def with_rule(rule: Callable) -> Callable:
-    """A function of arrays with a derivative of its own, for algorithms that have a better one than their steps.
-
-    Parameters
-    ----------
-    rule : callable
-        ``rule(xp, *args, **options)`` computes on plain arrays and returns ``out, pull``: an array or a tuple of them,
-        and a callable ``pull(g, xp)`` from its cotangent (a tuple, for several outputs) to a list of cotangents, one
-        for each positional argument, None where there is none.
-
-    Returns
-    -------
-    callable
-        Of the same arguments, of which one at least is an array that is differentiated.
-    """
-
-    @wraps(rule)
-    def call(*args: Any, **options: Any) -> Any:
-        xp = next(x._xp for x in args if isinstance(x, Array))
-        return apply(xp, rule, args, options)
+        parts = iter(apply(around(leaves), rule, leaves, {}))
+        return tree_map(lambda _: next(parts), seen.pop())
 
     return call

@@ -28,7 +28,7 @@ CONSTANT = {  # whose results do not change with small changes of their argument
     *("argmax", "argmin", "argsort", "searchsorted", "count_nonzero", "nonzero"),
     *("zeros_like", "ones_like", "empty_like"),
 }
-BITS = {  # by operators, which libraries have that lack the names
+BITS: dict[str, Callable[..., Any]] = {  # by operators, which libraries have that lack the names
     "bitwise_and": operator.and_,
     "bitwise_or": operator.or_,
     "bitwise_xor": operator.xor,

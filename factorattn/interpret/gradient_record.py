@@ -142,7 +142,10 @@ def _joint(pulls, active):
 
 
 def _each(f, out):
-    return tuple(f(x, i) for i, x in enumerate(out)) if isinstance(out, tuple) else f(out, 0)
+    if not isinstance(out, tuple):
+        return f(out, 0)
+    parts = [f(x, i) for i, x in enumerate(out)]
+    return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)  # svd(a).S
 
 
 def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node], *, keep: bool) -> list[Any]:

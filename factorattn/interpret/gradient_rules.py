@@ -98,6 +98,12 @@ def _sign(xp, x, /):
     return y, (pull,)
 
 
+def _copysign(xp, x, y, /):
+    a, out = like(x), xp.copysign(x, y)
+    same = xp.equal(xp.signbit(x), xp.signbit(out))
+    return out, (lambda g, xp: onto(xp.where(same, g, -g), a, xp=xp), None)
+
+
 def _add(xp, x, y, /):
     a, b = like(x), like(y)
     return xp.add(x, y), (lambda g, xp: onto(g, a, xp=xp), lambda g, xp: onto(g, b, xp=xp))
@@ -247,6 +253,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "negative": _negative,
     "abs": _abs,
     "sign": _sign,
+    "copysign": _copysign,
     "add": _add,
     "subtract": _subtract,
     "multiply": _multiply,

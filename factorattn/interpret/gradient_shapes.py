@@ -86,6 +86,23 @@ def _broadcast_arrays(xp, *arrays):
     return tuple(xp.broadcast_arrays(*arrays)), pull
 
 
+def _meshgrid(xp, *arrays, indexing="xy"):
+    """Each array lies along an axis of its own; the first two change places for "xy"."""
+    axes = list(range(len(arrays)))
+    if indexing == "xy" and len(axes) > 1:
+        axes[:2] = 1, 0
+
+    def pull(gs, xp):
+        gs = gs if isinstance(gs, tuple) else (gs,)
+        others = [tuple(i for i in axes if i != axis) for axis in axes]
+        return [
+            cast(xp.sum(g, axis=some), x, xp=xp) if some else g for g, some, x in zip(gs, others, dtypes, strict=True)
+        ]
+
+    dtypes = [getattr(x, "dtype", None) for x in arrays]
+    return tuple(xp.meshgrid(*arrays, indexing=indexing)), pull
+
+
 def _flip(xp, x, /, *, axis=None):
     return xp.flip(x, axis=axis), (lambda g, xp: xp.flip(g, axis=axis),)
 
@@ -109,9 +126,7 @@ def _concat(xp, arrays, /, *, axis=0):
     out, start, pulls = xp.concat(list(arrays), axis=axis), 0, []
     for x, shape in zip(arrays, shapes, strict=True):
         key = _along(slice(start, start + x.shape[axis]), axis % out.ndim)
-        pulls.append(
-            lambda g, xp, key=key, shape=shape, dtype=x.dtype: cast(xp.reshape(g[key], shape), dtype, xp=xp)
-        )
+        pulls.append(lambda g, xp, key=key, shape=shape, dtype=x.dtype: cast(xp.reshape(g[key], shape), dtype, xp=xp))
         start += x.shape[axis]
     return out, pulls
 
@@ -183,12 +198,12 @@ def _to_device(xp, x, device, /, *, stream=None):
 def _full(xp, shape, fill_value, *, dtype=None, device=None):
     if like(fill_value) is None:
         return xp.full(shape, fill_value, dtype=dtype, device=device), ()
-    to, at = like(fill_value), array_api_compat.device(fill_value)
+    to, before, at = like(fill_value), fill_value.dtype, array_api_compat.device(fill_value)
     filled = xp.asarray(fill_value, dtype=dtype, device=device)
     shape = shape if isinstance(shape, (list, tuple)) else (shape,)
     return xp.broadcast_to(filled, tuple(shape)), (
         None,
-        lambda g, xp: returned(onto(g, to, xp=xp), to[1], at, xp=xp),
+        lambda g, xp: returned(onto(g, to, xp=xp), before, at, xp=xp),
     )
 
 
@@ -246,6 +261,7 @@ SHAPES: dict[str, Callable] = {
     "matrix_transpose": _matrix_transpose,
     "broadcast_to": _broadcast_to,
     "broadcast_arrays": _broadcast_arrays,
+    "meshgrid": _meshgrid,
     "flip": _flip,
     "roll": _roll,
     "tril": _triangle("tril"),

@@ -59,7 +59,9 @@ def _std(xp, x, /, *, axis=None, correction=0.0, keepdims=False):
     def pull(g, xp):
         g = xp.reshape(g, _kept(shape, axes))
         y = xp.reshape(out, _kept(shape, axes))
-        return over(g, xp.where(y == 0, 1, y) * count, xp=xp) * spare(x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp)
+        return over(g, xp.where(y == 0, 1, y) * count, xp=xp) * spare(
+            x - xp.mean(x, axis=axis, keepdims=True), g, xp=xp
+        )
 
     return out, (pull,)
 

@@ -27,7 +27,7 @@ def place(xp: Any, g: Any, shape: tuple[int, ...], key: Any, device: Any, /) -> 
     if has_levels(xp):
         return xp._place(g, shape, key, device), pulls
     parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not None]
-    if any(_picks(part) for part in parts):  # it may pick an entry twice, so that g is added up
+    if any(_picks(part, xp) for part in parts):  # it may pick an entry twice, so that g is added up
         size = math.prod(shape)
         at = xp.reshape(xp.arange(size, device=device), shape)[key]
         found, _ = add_at(xp, xp.reshape(g, (-1,)), xp.reshape(at, (-1,)), size, 0)
@@ -42,11 +42,11 @@ def place(xp: Any, g: Any, shape: tuple[int, ...], key: Any, device: Any, /) -> 
     return _padded(xp, g, shape, key, device), pulls
 
 
-def _picks(part):
+def _picks(part, xp):
     """Whether a part of an index is an array of integers."""
-    if isinstance(part, list):
+    if isinstance(part, (list, tuple)):
         return True
-    return hasattr(part, "dtype") and part.ndim > 0 and "bool" not in str(part.dtype)
+    return hasattr(part, "dtype") and part.ndim > 0 and xp.isdtype(part.dtype, "integral")
 
 
 def _padded(xp, g, shape, key, device):

@@ -1,5 +1,7 @@
 """Arguments made variables, and cotangents of results brought back to them: what `gradient` is made of."""
 
+import operator
+
 import array_api_compat
 
 from factorattn.interpret.gradient_array import Array
@@ -8,24 +10,24 @@ from factorattn.interpret.gradient_record import Node, levels, sweep
 from factorattn.interpret.tree import tree_leaves, tree_map
 
 __all__ = [
+    "around",
+    "aux_apart",
     "chosen_of",
-    "clean",
-    "deeper",
-    "described",
+    "fitting",
     "floats",
+    "known",
     "namespace_of",
+    "one_or_all",
     "over_of",
     "pulled_back",
     "recorded",
     "value_of",
 ]
 
-FLOATING = ("real floating", "complex floating")
-
 
 def recorded(f, primals, has_aux):
     """Call a function on variables: its result, the rest of it, where the result came from, and the variables."""
-    level, inputs = next(levels), []
+    level, inputs, outside = next(levels), [], around(primals)
 
     def variable(x):
         xp = over_of(x)
@@ -36,9 +38,19 @@ def recorded(f, primals, has_aux):
         return Array(x, xp, level, (node, 0))
 
     out = f(*tree_map(variable, primals))
-    out, aux = out if has_aux else (out, None)
+    out, aux = aux_apart(out, has_aux)
     links = tree_map(lambda x: _Link(x, level), out)
-    return tree_map(lambda x: value_of(x, level), out), tree_map(lambda x: value_of(x, level), aux), links, inputs
+    out, aux = (tree_map(lambda x: value_of(x, level, outside), part) for part in (out, aux))
+    return out, aux, links, inputs
+
+
+def aux_apart(out, has_aux):
+    """What is differentiated of a result, and the rest."""
+    if not has_aux:
+        return out, None
+    if not isinstance(out, (list, tuple)) or len(out) != 2:
+        raise TypeError(f"with has_aux, a function must return a pair, got {type(out).__name__}")
+    return tuple(out)
 
 
 class _Link:
@@ -52,11 +64,8 @@ def pulled_back(out, cotangent, links, inputs, primals, *, keep):
     seeds = []
 
     def seed(x, link, g):
-        if link.link is None:
-            return
-        if g is None or tuple(g.shape) != tuple(x.shape) or g.dtype != x.dtype:
-            raise ValueError(f"a cotangent must be like its output, {described(x)}, got {described(g)}")
-        seeds.append((link.link, g))
+        if link.link is not None:
+            seeds.append((link.link, fitting(g, x, "a cotangent must be like its output")))
 
     tree_map(seed, out, links, cotangent)
     if not keep:
@@ -67,7 +76,7 @@ def pulled_back(out, cotangent, links, inputs, primals, *, keep):
         if not floats(x):
             return None
         g = next(found)
-        return namespace_of(x).zeros_like(x) if g is None else clean(g)
+        return namespace_of(x).zeros_like(x) if g is None else known(g, x._xp if isinstance(x, Array) else None)
 
     return tree_map(pulled, primals)
 
@@ -76,31 +85,36 @@ def _forget(link):
     link.link = None
 
 
-def chosen_of(f, chosen, args):
+def chosen_of(f, argnums, args, options):
     """The arguments to differentiate by, and the function of them alone."""
-    for number in chosen:
+    places = []
+    for number in map(operator.index, argnums if isinstance(argnums, (list, tuple)) else (argnums,)):
         if not -len(args) <= number < len(args):
             raise ValueError(f"argnums must be positions of the {len(args)} arguments, got {number}")
-    places = [number % len(args) for number in chosen]
+        places.append(number % len(args))
+        if not any(map(floats, tree_leaves(args[number]))):
+            raise TypeError(f"argument {number} must have an array of floating dtype, got {args[number]!r:.80}")
+    if len(set(places)) < len(places):
+        raise ValueError(f"argnums must name each argument once, got {argnums}")
 
     def whole(*primals):
         some = next(x for x in tree_leaves(primals) if isinstance(x, Array))._xp
-        rest = tree_map(lambda x: x if isinstance(x, Array) else some.constant(x), tuple(args))
+        rest, named = tree_map(some.constant, (tuple(args), options))
         filled = list(rest)
         for place, primal in zip(places, primals, strict=True):
             filled[place] = primal
-        return f(*filled)
+        return f(*filled, **named)
 
     return tuple(args[place] for place in places), whole
 
 
-def deeper(x, values):
-    """Whether an array takes part in a derivative that none of the values does."""
-    return x.level > max((v.level for v in values if isinstance(v, Array)), default=0)
+def one_or_all(found, argnums):
+    """What belongs to the arguments, as they were asked for: a tuple, where a sequence of them was."""
+    return found if isinstance(argnums, (list, tuple)) else found[0]
 
 
 def floats(x):
-    return namespace_of(x).isdtype(x.dtype, FLOATING)
+    return over_of(x).floats(x.dtype)
 
 
 def namespace_of(x):
@@ -112,15 +126,33 @@ def over_of(x):
     return x._xp if isinstance(x, Array) else over(array_api_compat.array_namespace(x))
 
 
-def value_of(x, level):
+def around(tree):
+    """The namespace of arrays in a tree that take part in a derivative further out; None if there are none."""
+    return next((x._xp for x in tree_leaves(tree) if isinstance(x, Array)), None)
+
+
+def value_of(x, level, outside):
     """An output as the caller knows it."""
-    return clean(x.value if isinstance(x, Array) and x.level == level else x)
+    return known(x.value if isinstance(x, Array) and x.level == level else x, outside)
 
 
-def clean(x):
-    """A constant is an array of its library."""
-    return x.value if isinstance(x, Array) and not x.level else x
+def known(x, outside):
+    """A constant stays an array of the namespace that the arguments came in, and is bare if they were."""
+    if outside is not None:
+        return outside.constant(x)
+    while isinstance(x, Array) and not x.level:
+        x = x.value
+    return x
 
 
-def described(x):
+def fitting(g, x, expected):
+    """A cotangent or tangent, held against what it belongs to; a number will do where that has shape ()."""
+    if isinstance(g, (int, float, complex)) and not hasattr(g, "dtype") and not tuple(x.shape):
+        return namespace_of(x).asarray(g, dtype=x.dtype, device=array_api_compat.device(x))
+    if not hasattr(g, "dtype") or tuple(g.shape) != tuple(x.shape) or g.dtype != x.dtype:
+        raise ValueError(f"{expected}, {_described(x)}, got {_described(g)}")
+    return g
+
+
+def _described(x):
     return f"shape {tuple(x.shape)} and dtype {x.dtype}" if hasattr(x, "dtype") else repr(x)[:80]

@@ -7,6 +7,7 @@
 Names of a dict stand in the order of the first tree.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +53,7 @@ def tree_leaves(tree: Any) -> list[Any]:
 
 
 def _map(f, tree, rest, path):
-    if not dataclasses.is_dataclass(tree) and hasattr(tree, "dtype"):
+    if not dataclasses.is_dataclass(tree) and hasattr(tree, "dtype") and not isinstance(tree, type):
         return f(tree, *rest)
     parts = _parts(tree)
     if parts is None:
@@ -91,7 +92,11 @@ def _parts(tree):
 
 def _rebuilt(tree, parts):
     if isinstance(tree, dict):
-        return parts
+        if type(tree) is dict:
+            return parts
+        like = copy.copy(tree)  # an OrderedDict, a defaultdict
+        like.update(parts)
+        return like
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         return dataclasses.replace(tree, **parts)
     return type(tree)(*parts.values()) if hasattr(tree, "_fields") else type(tree)(parts.values())

@@ -122,13 +122,15 @@ def _cases():
     for name, options in VARIED.items():
         f = CATALOGUE[f"{name}_attention"]
         causal = {"never": (False,), "always": (True,)}.get(f.record.causal, (False, True))
+        usual = inspect.signature(f).parameters["form"].default
         for number, varied in enumerate(options):
-            for form, late in itertools.product(f.record.forms, causal):
-                if not (late and CAUSAL_REFUSES & ({*varied} | set(_hashable(varied)))):
+            few = number > 2  # of a long list each is tried once
+            for form, late in itertools.product((usual,) if few else f.record.forms, causal[-1:] if few else causal):
+                if not (late and CAUSAL_REFUSES & {*varied, *_words(varied)}):
                     yield pytest.param(Case(f, form, late, sizes=SIZES), varied, id=f"{name}-{number}-{form}-{late}")
 
 
-def _hashable(varied):
+def _words(varied):
     return [item for item in varied.items() if isinstance(item[1], str)]
 
 

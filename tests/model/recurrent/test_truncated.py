@@ -168,3 +168,14 @@ def test_bad_input_is_named():
         truncated(loss, parameters, inputs, chunk=2, axis=2)
     with pytest.raises(ValueError, match="axis is counted from 0, got -2"):
         truncated(loss, parameters, inputs, chunk=2, axis=-2)
+
+
+@pytest.mark.parametrize(("chunk", "reach"), [(1, 0), (2, 1), (3, 0)])
+def test_differentiated_once_more_the_gradient_ends_where_it_did(chunk, reach):
+    loss, parameters, inputs = problem(CELLS["gru"], np.random.default_rng(0), 6)
+
+    def value_of(parameters, inputs):
+        return truncated(loss, parameters, inputs, chunk=chunk, reach=reach, axis=1)[0]
+
+    _, want, _ = truncated(loss, parameters, inputs, chunk=chunk, reach=reach, axis=1)
+    tree_map(close, value_and_grad(value_of)(parameters, inputs)[1], want)

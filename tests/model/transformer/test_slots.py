@@ -375,6 +375,15 @@ def test_tables_of_positions_are_cut_and_do_not_grow():
         close(encoder(parameters, x[:7], heads=HEADS, slot=slot), want)
 
 
+@pytest.mark.parametrize("name", ["softmax_attention", "local_predictive_attention", "local_monotonic_attention"])
+def test_a_padded_sequence_is_as_long_as_its_tokens(name):
+    slot, x, mask = slot_of(name), tokens(2, LONGEST, C), np.arange(LONGEST) < np.array([[5], [LONGEST]])
+    parameters = encoder_parameters(2, C, HEADS, 8, slot=slot, rng=0)
+    o = encoder(parameters, x, heads=HEADS, slot=slot, mask=mask)
+    close(o[0, :5], encoder(parameters, x[0, :5], heads=HEADS, slot=slot))
+    close(o[1], encoder(parameters, x[1], heads=HEADS, slot=slot))
+
+
 def test_a_grid_is_full():
     slot = slot_of("axial_attention")
     parameters = encoder_parameters(1, C, HEADS, 8, slot=slot, rng=0)
