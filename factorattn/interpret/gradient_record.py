@@ -43,9 +43,6 @@ class Node:
         self.xp, self.parents, self.pull, self.order = xp, parents, pull, next(_order)
         self.outputs = tuple(map(_described, outputs)) if len(outputs) > 1 else (None,)
 
-    def __lt__(self, other: "Node") -> bool:
-        return self.order > other.order  # a heap gives the youngest first
-
 
 def apply(
     xp: Any, rule: Callable, args: Sequence[Any], options: dict[str, Any], *, below: Callable | None = None
@@ -164,26 +161,28 @@ def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node]
     list of array or None
         The cotangents of the variables; None where none arrived.
     """
-    held: dict[int, list[Any]] = {}
-    heap: list[Node] = []
+    held: dict[int, tuple[Node, list[Any]]] = {}
+    heap: list[int] = []  # orders, negative: the youngest comes first
 
     def give(link, g):
-        node, index = link
-        if node.order not in held:
-            held[node.order] = [None] * len(node.outputs)
-            heapq.heappush(heap, node)
-        before = held[node.order][index]
+        (node, index), at = link, link[0].order
+        if at not in held:
+            held[at] = node, [None] * len(node.outputs)
+            heapq.heappush(heap, -at)
+        gs = held[at][1]
+        before = gs[index]
         if before is not None:
             g = g + before if isinstance(g, Array) else before + g
-        held[node.order][index] = g
+        gs[index] = g
 
     for link, g in seeds:
         give(link, g)
     while heap:
-        node = heapq.heappop(heap)
+        at = -heapq.heappop(heap)
+        node, gs = held[at]
         if node.pull is None:
             continue
-        gs = held.pop(node.order)
+        del held[at]
         xp = next((g._xp for g in gs if isinstance(g, Array)), node.xp)
         filled = tuple(_zeros(output, xp) if g is None else g for g, output in zip(gs, node.outputs, strict=True))
         if has_levels(xp):  # a namespace of levels: cotangents are arrays of it
@@ -196,7 +195,7 @@ def sweep(seeds: Sequence[tuple[tuple[Node, int], Any]], sources: Sequence[Node]
             g = pulled.pop()
             if g is not None:
                 give(parents[len(pulled)], g)
-    return [held.get(source.order, [None])[0] for source in sources]
+    return [held[source.order][1][0] if source.order in held else None for source in sources]
 
 
 def _described(x):
