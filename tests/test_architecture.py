@@ -174,10 +174,11 @@ MAY_IMPORT = {
     "contract": set(),
     "data": {"data"},
     "model": {
-        *("model", "attention", "catalogue", "contract", "scalars", "factor", "primitives"),
+        *("model", "attention", "catalogue", "contract", "scalars", "factor", "files", "primitives"),
         *("score", "distribution", "position", "interpret"),
     },
     "compress": {"compress", "factor", "catalogue", "contract", "scalars", "primitives"},
+    "files": set(),
     "factor": {"factor", "catalogue", "contract", "scalars", "primitives", "interpret"},
     "interpret": {"interpret"},
     "pattern": {"pattern", "contract", "scalars"},

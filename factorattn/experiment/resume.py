@@ -8,7 +8,6 @@ A file is written beside its place and moved there, so that both are whole at an
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields as fields_of
 from dataclasses import is_dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.experiment.loop import State
+from factorattn.files import in_place_of
 
 __all__ = ["ResumeError", "has_state", "read_state", "write_state"]
 
@@ -65,17 +65,8 @@ def write_state(
     content = save(arrays, {"state": text, "checksum": _checksum(arrays, text)})
     current, previous = _files(path)
     current.parent.mkdir(parents=True, exist_ok=True)
-    fresh = current.with_name(f".{current.name}.{os.getpid()}.tmp")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # whole on the disk before it takes its place
-        if current.exists():
-            os.replace(current, previous)
-        os.replace(fresh, current)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with in_place_of(current, keep=previous) as file:
+        file.write(content)
 
 
 def has_state(path: Any) -> bool:

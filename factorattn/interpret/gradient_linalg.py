@@ -81,7 +81,7 @@ def _det(xp, x, /):
 
 def _slogdet(xp, x, /):
     """The sign of a real determinant is constant; of a complex one it turns with the imaginary part of log det."""
-    sign, log = found = xp.linalg.slogdet(x)
+    sign, _ = found = xp.linalg.slogdet(x)
 
     def pull(gs, xp):
         g = gs[1]

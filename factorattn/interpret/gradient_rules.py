@@ -144,7 +144,9 @@ def _pow(xp, x, y, /):
 
     def by_base(g, xp):
         base = xp.where((x == 0) & ((g == 0) | (y == 0)), 1, x)  # 0 x^-1 is nothing
-        return onto(g * spare(y * xp.pow(base, y - 1), g, xp=xp), a, xp=xp)
+        unsigned = hasattr(y, "dtype") and xp.isdtype(y.dtype, "unsigned integer")
+        less = (xp.where(y == 0, 1, y) if unsigned else y) - 1
+        return onto(g * spare(y * xp.pow(base, less), g, xp=xp), a, xp=xp)
 
     def by_power(g, xp):
         slope = _log(x) if a is None else xp.log(xp.where(x == 0, 1, x))

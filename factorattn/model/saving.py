@@ -14,9 +14,10 @@ import numpy as np
 
 from factorattn.factor.factored import Factored
 from factorattn.factor.factored.packing import pack, unpack
+from factorattn.files import in_place_of
 from factorattn.model.naming import under
 from factorattn.model.placing import EMPTY, as_tree, placed
-from factorattn.model.tensor_file import in_place_of, on_host, read_tensors, tag_of, write_tensors
+from factorattn.model.tensor_file import on_host, read_tensors, tag_of, write_tensors
 
 __all__ = ["load_metadata", "load_parameters", "save_parameters"]
 

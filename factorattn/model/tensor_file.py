@@ -1,16 +1,14 @@
 """Named tensors in a safetensors file: length of the header, the header in JSON, and the numbers."""
 
 import json
-import os
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["in_place_of", "on_host", "read_tensors", "tag_of", "write_tensors"]
+__all__ = ["on_host", "read_tensors", "tag_of", "write_tensors"]
 
 BITS = (8, 16, 32, 64)
 TAGS = {"bool": "BOOL", "complex64": "C64"}
@@ -65,19 +63,3 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return tensors, dict(opened.metadata() or {})
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path.name} is damaged or no safetensors file: {error}") from None
-
-
-@contextmanager
-def in_place_of(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when it is whole and on the disk, and leaves no trace if it fails."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with fresh.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            fresh.chmod(path.stat().st_mode & 0o7777)  # who may read it does not change
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from factorattn.primitives.pairs import finite_top
 
-__all__ = ["elu", "elu_plus_one", "log_sigmoid", "log_sum_exp", "root", "sigmoid", "unit_rows"]
+__all__ = ["elu", "elu_plus_one", "log_sigmoid", "log_sum_exp", "relu", "root", "sigmoid", "unit_rows"]
 
 
 def sigmoid(x: Any, *, xp: Any) -> Any:
@@ -23,6 +23,11 @@ def sigmoid(x: Any, *, xp: Any) -> Any:
 def log_sigmoid(x: Any, *, xp: Any) -> Any:
     """log(1 / (1 + exp(-x))), accurate for large arguments of either sign."""
     return xp.minimum(x, xp.zeros_like(x)) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def relu(x: Any, *, xp: Any) -> Any:
+    """The larger of x and 0; NaN stays, and the slope at 0 is 0."""
+    return xp.where(x <= 0, 0.0, x)
 
 
 def elu(x: Any, *, xp: Any) -> Any:

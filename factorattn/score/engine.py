@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from factorattn.contract import choose
-from factorattn.primitives.elementwise import elu_plus_one, sigmoid
+from factorattn.primitives.elementwise import elu_plus_one, relu, sigmoid
 from factorattn.primitives.tiles import scan_tiles
 
 __all__ = [
@@ -33,14 +33,14 @@ PAIR_ROWS = 128  # where every pair has a number: the tile stays in a cache whil
 
 ACTIVATIONS: dict[str, Callable] = {
     "tanh": lambda x, *, xp: xp.tanh(x),
-    "relu": lambda x, *, xp: xp.maximum(x, 0.0),
+    "relu": relu,
     "sigmoid": sigmoid,
     "identity": lambda x, *, xp: x,
 }
 FEATURE_MAPS: dict[str, Callable] = {
     "identity": lambda x, *, xp: x,
     "elu_plus_one": elu_plus_one,
-    "relu": ACTIVATIONS["relu"],
+    "relu": relu,
     "exp": lambda x, *, xp: xp.exp(x),
 }
 

@@ -151,6 +151,13 @@ def test_the_picture_is_a_picture(call, folder, tmp_path, suffix):
         assert "window w=1" in first.decode()
 
 
+def test_similarities_are_drawn_where_there_are_any_to_compare(call, folder, tmp_path):
+    for texts, told in ((TEXTS, True), (TEXTS[:2], False)):
+        file = tmp_path / "a.svg"
+        call("encode", *texts, "--model", folder, "--mechanism", "window", "--set", "w=1", "--picture", file)
+        assert ("correlation" in file.read_text()) == told
+
+
 @pytest.mark.parametrize("width", [60, 80, 110, UNBOUNDED])
 def test_figures_are_never_cut(call, folder, monkeypatch, width):
     monkeypatch.setattr("factorattn.cli.screen.UNBOUNDED", width)

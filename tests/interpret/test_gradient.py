@@ -4,12 +4,15 @@ import dataclasses
 import gc
 import tracemalloc
 import weakref
+from collections import OrderedDict, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import array_api_strict
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from libraries import LIBRARIES
 
 from factorattn import softmax_attention
 from factorattn.factor.factored import SVD, Permutation
@@ -182,6 +185,90 @@ def test_a_hessian_by_either_order():
     np.testing.assert_allclose(back, forward, rtol=0, atol=ROUNDING(np.float64, 36) * np.max(np.abs(back)))
 
 
+def test_pullbacks_are_called_inside_of_other_derivatives():
+    _, pullback = vjp(lambda x: x**3, X)
+    want = 2 * X * 3 * X**2
+    np.testing.assert_allclose(grad(lambda g: total(pullback(g)[0] * g))(X), want)
+    np.testing.assert_allclose(jvp(lambda g: pullback(g)[0], (X,), (X,))[1], 3 * X**3, rtol=ROUNDING(np.float64, 8))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda y, x: grad(lambda y: total(x * x * y))(y),
+        lambda y, x: grad(lambda y: total(y * y * y))(x) / 3,
+        lambda y, x: vjp(lambda y: x * x * y, y)[0],
+        lambda y, x: vjp(lambda y: x * y, x)[1](y)[0] * x,
+        lambda y, x: jvp(lambda y: x * y * x, (y,), (y,))[1],
+        lambda y, x: jvp(lambda y: y * x, (y,), (x,))[1],
+        lambda y, x: jacobian(lambda y: total(x * y * x))(y),
+        lambda y, x: grad(lambda y: total(checkpoint(lambda z: z * x * x)(y)))(y),
+        lambda y, x: grad(lambda z: total(checkpoint(lambda z: z * z * z)(z)))(x) / 3,
+    ],
+)
+def test_every_derivative_inside_of_every_other(inner, library):
+    # Each is x^2 where y is 1, by way of a derivative that sees the x of the one around it.
+    xp = pytest.importorskip(library)
+    x = xp.asarray(X)
+    y = xp.ones_like(x)
+
+    def f(x):
+        return inner(stop_gradient(x) * 0 + y, x)
+
+    want = {
+        "grad": (lambda: grad(lambda x: total(f(x) * x))(x), 3 * X**2),
+        "vjp": (lambda: vjp(f, x)[1](x)[0], 2 * X**2),
+        "jvp": (lambda: jvp(f, (x,), (x,))[1], 2 * X**2),
+        "jacobian": (lambda: xp.sum(jacobian(f)(x), axis=(0, 1)), 2 * X),
+        "checkpoint": (lambda: grad(lambda x: total(checkpoint(f)(x)))(x), 2 * X),
+        "twice": (lambda: grad(lambda x: total(grad(lambda x: total(f(x) * x))(x)))(x), 6 * X),
+    }
+    for name, (call, expected) in want.items():
+        np.testing.assert_allclose(np.asarray(call()), expected, rtol=0, atol=ROUNDING(np.float64, 64), err_msg=name)
+
+
+def test_what_is_constant_inside_still_meets_what_is_not():
+    # The inner gradient does not depend on x; it must be an array of the namespace of x nevertheless.
+    def f(x):
+        two = grad(lambda y: total(2 * y))(x)
+        out, tangent = jvp(lambda y: stop_gradient(y), (x,), (x,))
+        return total(softmax_attention(two, x, x) + softmax_attention(out, tangent, x))
+
+    differences.check_gradients(lambda x: softmax_attention(grad(lambda y: total(2 * y))(x), x, x), X)
+    assert grad(f)(X).shape == X.shape
+    np.testing.assert_allclose(vjp(lambda x: jvp(lambda y: 2 * y, (x,), (x * 0,))[0], X)[0], 2 * X)
+
+
+def test_whole_numbers_come_out_bare_from_all_levels():
+    def f(x):
+        xp = x.__array_namespace__()
+        found, aux = grad(lambda y: (total(y * y), xp.astype(2 * y, xp.int64)), has_aux=True)(x)
+        return total(found), aux
+
+    _, aux = grad(f, has_aux=True)(X)
+    assert type(aux) is np.ndarray
+    np.testing.assert_array_equal(aux, (2 * X).astype(int))
+
+
+def test_results_that_are_arguments_or_caught_arrays():
+    by_x, by_y = vjp(lambda x, y: (x, y, x, X), X, X)[1]((X, X, X, X))
+    np.testing.assert_array_equal(by_x, 2 * X)
+    np.testing.assert_array_equal(by_y, X)
+    np.testing.assert_array_equal(grad(lambda x: total(vjp(lambda y: x, X)[0] * x))(X), 2 * X)
+    both = grad(lambda x, y: total(x * y * y), argnums=(0, 1))(X, X)
+    np.testing.assert_array_equal(both, [X * X, 2 * X * X])
+
+
+def test_threads_do_not_meet():
+    def run(i):
+        return [jacobian(grad(lambda x: total(x**3) * i))(X[0]) for _ in range(10)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for i, found in enumerate(pool.map(run, range(8))):
+            np.testing.assert_allclose(found, [np.diag(6 * i * X[0])] * 10)
+
+
 def test_gradients_can_be_counted():
     # Backward, a product costs twice as much as forward: each of its factors has one.
     xp = counting()
@@ -304,6 +391,158 @@ def test_nothing_is_cut_off_silently():
     assert float(grad(lambda x: x * float(stop_gradient(x)))(np.asarray(3.0))) == 3.0
 
 
+def test_a_checkpoint_sees_what_is_differentiated_further_out():
+    def f(y):
+        return total(grad(lambda x: total(checkpoint(lambda a: a * a * y)(x)))(X))
+
+    np.testing.assert_allclose(grad(f)(X), 2 * X)
+
+
+def test_a_checkpoint_takes_names_and_gives_trees():
+    @checkpoint
+    def f(x, *, scale, twice=False):
+        xp = x.__array_namespace__()
+        return {"out": [x * x * scale, None], "top": xp.argmax(x, axis=1), "twice": twice}
+
+    def loss(x, scale):
+        found = f(x, scale=scale, twice=True)
+        assert found["twice"] is True
+        assert found["out"][1] is None
+        assert found["top"].shape == (2,)
+        return total(found["out"][0])
+
+    by_x, by_scale = grad(loss, argnums=(0, 1))(X, np.asarray(3.0))
+    np.testing.assert_allclose(by_x, 6 * X)
+    np.testing.assert_allclose(by_scale, np.sum(X * X))
+
+
+def test_a_checkpoint_lets_go_of_what_it_computed_again():
+    def wave(x):
+        for _ in range(20):
+            x = x.__array_namespace__().sin(x)
+        return x
+
+    x = np.linspace(0, 1, 10000)
+    alive = []
+
+    @with_rule
+    def watched(xp, x):
+        held = Held(x)
+        alive.append(weakref.ref(held))
+
+        def pull(g, xp):
+            seen.append(sum(ref() is not None for ref in alive))
+            return [g * held.value]
+
+        return x, pull
+
+    class Held:
+        def __init__(self, value):
+            self.value = value
+
+    seen = []
+
+    @checkpoint
+    def f(x):
+        for _ in range(4):
+            x = watched(wave(x))
+        return x
+
+    grad(lambda x: total(f(x)))(x)
+    assert seen == [4, 3, 2, 1]
+
+
+def test_nothing_waits_for_the_garbage_collector():
+    ways = [
+        lambda f, x: grad(f)(x),
+        lambda f, x: vjp(f, x)[1](np.asarray(1.0)),
+        lambda f, x: jvp(f, (x,), (x,)),
+        lambda f, x: jacobian(f)(x),
+        lambda f, x: grad(checkpoint(f))(x),
+        lambda f, x: grad(lambda x: total(grad(f)(x)))(x),
+    ]
+    made = []
+
+    class Held:
+        def __init__(self, value):
+            self.value = value
+            made.append(weakref.ref(self))
+
+    @with_rule
+    def square(xp, x):
+        held = Held(x)
+        return x * x, lambda g, xp: [2 * g * held.value]
+
+    def f(x):
+        y = x * 1.0
+        made.append(weakref.ref(y))
+        return total(square(y))
+
+    for way in ways:
+        made.clear()
+        gc.collect()
+        gc.disable()
+        try:
+            way(f, np.ones(3))
+            assert len(made) >= 2
+            assert not any(ref() is not None for ref in made)
+        finally:
+            gc.enable()
+
+
+def test_a_rule_of_ones_own_is_a_function_of_plain_arrays_too():
+    square = with_rule(lambda xp, x, scale: (scale * x * x, lambda g, xp: [2 * scale * g * x, None]))
+    np.testing.assert_array_equal(square(X, 3), 3 * X * X)
+    np.testing.assert_array_equal(grad(lambda x: total(square(x, 3)))(X), 6 * X)
+
+
+def test_arguments_by_name_are_constant():
+    def f(x, *, index, scale=1.0):
+        xp = x.__array_namespace__()
+        return scale * xp.sum(xp.take(x, index, axis=0)), index
+
+    index = np.asarray([1, 1])
+    want = [[0, 0, 0], [4, 4, 4]]
+    np.testing.assert_array_equal(grad(f, has_aux=True)(X, index=index, scale=2.0)[0], want)
+    (_, aux), found = value_and_grad(f, [0], has_aux=True)(X, index=index, scale=2.0)
+    assert type(aux) is np.ndarray
+    assert isinstance(found, tuple)
+    np.testing.assert_array_equal(found[0], want)
+    found, aux = jacobian(f, has_aux=True)(X, index=index, scale=np.asarray(2.0))
+    np.testing.assert_array_equal(found, want)
+    out, tangent, aux = jvp(lambda x: f(x, index=index), (X,), (X,), has_aux=True)
+    assert out == tangent == np.sum(2 * X[1])
+    assert aux is index
+
+
+def test_trees_keep_their_types():
+    tree = OrderedDict(b=X, a=defaultdict(list, c=X), dtype=np.float32)
+    found = grad(lambda p: total(p["b"] * p["a"]["c"]))(tree)
+    assert (type(found), type(found["a"])) == (OrderedDict, defaultdict)
+    assert found["a"].default_factory is list
+    assert list(found) == ["b", "a", "dtype"]
+    np.testing.assert_array_equal(found["b"], X)
+
+
+def test_what_is_no_jacobian_or_pair_is_refused():
+    with pytest.raises(TypeError, match=r"a jacobian is that of one array of floating dtype, got \{'a'"):
+        jacobian(lambda x: {"a": x})(X)
+    with pytest.raises(TypeError, match="a jacobian is that of one array of floating dtype"):
+        jacobian(lambda x: x.__array_namespace__().argmax(x))(X)
+    with pytest.raises(TypeError, match="a complex result has no jacobian by real arguments"):
+        jacobian(lambda x: x * 1j)(X)
+    np.testing.assert_array_equal(jacobian(lambda z: z * 1j)(X[0] + 0j), 1j * np.eye(3))
+    with pytest.raises(TypeError, match=r"argument 0 must have an array of floating dtype, got 2\.0"):
+        jacobian(lambda x: x)(2.0)
+    with pytest.raises(TypeError, match="with has_aux, a function must return a pair, got Array"):
+        grad(total, has_aux=True)(X)
+    with pytest.raises(TypeError, match="with has_aux, a function must return a pair, got Array"):
+        jvp(total, (X,), (X,), has_aux=True)
+    for argnums in ((0, 0), (0, -2)):
+        with pytest.raises(ValueError, match="argnums must name each argument once"):
+            grad(lambda x, y: total(x * y), argnums=argnums)(X, X)
+
+
 def test_what_is_not_one_real_number_has_no_gradient():
     with pytest.raises(TypeError, match=r"of one real number, an array of shape \(\)"):
         grad(lambda x: x)(X)
@@ -323,8 +562,18 @@ def test_a_cotangent_and_a_tangent_must_fit():
         pullback(np.ones(3))
     with pytest.raises(ValueError, match="dtype float32"):
         pullback(np.ones((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"must be like its output, .* got 1\.0"):
+        pullback(1.0)
+    with pytest.raises(ValueError, match=r"must be like its output, .* got None"):
+        pullback(None)
     with pytest.raises(ValueError, match="must be like its primal"):
         jvp(lambda x: x, (X,), (np.ones(3),))
+    with pytest.raises(TypeError, match=r"tangents must be a tuple, with one member for each argument, got \(\)"):
+        jvp(lambda x: x, (X,), ())
+    with pytest.raises(TypeError, match="primals must be a tuple"):
+        jvp(lambda x: x, X, X)
+    np.testing.assert_array_equal(vjp(total, X)[1](2.0)[0], np.full_like(X, 2))  # a number, where the shape is ()
+    assert jvp(lambda x: x * x, (np.asarray(3.0),), (1.0,)) == (9, 6)
     with pytest.raises(ValueError, match="tree must be dict of a, got dict of b"):
         vjp(lambda x: {"a": x}, X)[1]({"b": X})
 

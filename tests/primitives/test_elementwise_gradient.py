@@ -8,13 +8,23 @@ import pytest
 from oracles import agree
 
 from factorattn.interpret.gradient import vjp
-from factorattn.primitives.elementwise import elu, elu_plus_one, log_sigmoid, log_sum_exp, root, sigmoid, unit_rows
+from factorattn.primitives.elementwise import (
+    elu,
+    elu_plus_one,
+    log_sigmoid,
+    log_sum_exp,
+    relu,
+    root,
+    sigmoid,
+    unit_rows,
+)
 from factorattn.testing.differences import check_gradients
 
 X = np.array([-700.0, -40.0, -1.0, -1e-9, 0.0, 1e-9, 1.0, 40.0, 700.0])
 SLOPES = {
     sigmoid: lambda x: math.exp(-abs(x)) / (1 + math.exp(-abs(x))) ** 2,
     log_sigmoid: lambda x: 1 / (1 + math.exp(x)),
+    relu: lambda x: 1.0 if x > 0 else 0.0,
     elu: lambda x: 1.0 if x > 0 else math.exp(x),
     elu_plus_one: lambda x: 1.0 if x > 0 else math.exp(x),
 }
@@ -28,6 +38,10 @@ def plain(f, **options):
 def test_slopes_are_those_of_the_equation_also_where_branches_meet(f):
     (got,) = vjp(plain(f), X)[1](np.ones_like(X))
     agree(got, [SLOPES[f](x) for x in X.tolist()], 1)
+
+
+def test_relu_hides_no_nan():
+    np.testing.assert_array_equal(relu(np.array([-1.0, 0.0, 2.0, np.nan]), xp=np), [0.0, 0.0, 2.0, np.nan])
 
 
 def test_the_slope_of_a_root_at_zero_is_taken_as_zero():

@@ -9,6 +9,7 @@ from typing import Any
 from factorattn.contract import choose
 from factorattn.model.activation import gelu
 from factorattn.model.layers import linear
+from factorattn.primitives.elementwise import relu
 
 __all__ = ["ACTIVATIONS", "feed_forward"]
 
@@ -19,8 +20,4 @@ def feed_forward(x: Any, parameters: Mapping[str, Any], *, activation: str, xp: 
     return linear(activate(linear(x, parameters["in"], xp=xp), xp=xp), parameters["out"], xp=xp)
 
 
-def _relu(x, *, xp):
-    return xp.where(x > 0, x, 0.0)
-
-
-ACTIVATIONS = {"relu": _relu, "gelu": gelu}
+ACTIVATIONS = {"relu": relu, "gelu": gelu}
