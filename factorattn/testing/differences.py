@@ -42,10 +42,15 @@ def check_gradients(f: Callable, *args: Any, seed: int = 0, forward: bool = True
     ------
     AssertionError
         If a derivative is off by more than 1e-6 of itself, and more than the rounding of differences explains.
+    ValueError
+        If there is nothing to differentiate: no argument, or no result, has an array of real floating dtype.
     """
     rng = np.random.default_rng(seed)
     out, pullback = vjp(f, *args)
-    cotangent = tree_map(lambda y: _drawn(rng, y), out)
+    for name, tree in (("arguments", args), ("results", out)):
+        if not any(map(_floats, tree_leaves(tree))):
+            raise ValueError(f"{name} must have an array of real floating dtype, got {tree!r:.80}")
+    cotangent = tree_map(lambda y: _drawn(rng, y), _smooth(out))
     pulled: list[Any] = []
     tree_map(lambda _, g: pulled.append(g), args, pullback(cotangent))
     for place, (x, g) in enumerate(zip(tree_leaves(args), pulled, strict=True)):
@@ -59,7 +64,7 @@ def check_gradients(f: Callable, *args: Any, seed: int = 0, forward: bool = True
         want, noise = _difference(f, args, direction, cotangent)
         found = {"back": _inner(g, tree_leaves(direction)[_floating_before(args, place)])}
         if forward:
-            found["forward"] = _total(jvp(f, args, direction)[1], cotangent)
+            found["forward"] = _total(_smooth(jvp(f, args, direction)[1]), cotangent)
         for way, got in found.items():
             if not abs(got - want) <= TOLERANCE * max(abs(want), abs(got)) + noise:
                 raise AssertionError(
@@ -71,12 +76,12 @@ def _difference(f, args, direction, cotangent):
     """The derivative of cotangent . f along a direction by differences, and how far rounding may move it."""
 
     def moved(h):
-        return f(*tree_map(lambda x, t: x if t is None else x + h * t, args, direction))
+        return _smooth(f(*tree_map(lambda x, t: x if t is None else x + h * t, args, direction)))
 
     def slope(h):
         return _total(tree_map(lambda up, down: up - down, moved(h), moved(-h)), cotangent) / (2 * h)
 
-    sizes = [np.abs(to_numpy(y) * to_numpy(g)) for y, g in zip(*map(tree_leaves, (f(*args), cotangent)), strict=True)]
+    sizes = [np.abs(to_numpy(y) * to_numpy(g)) for y, g in zip(*map(tree_leaves, (moved(0), cotangent)), strict=True)]
     entries = sum(math.prod(x.shape) for x in tree_leaves(args))
     noise = ROUNDING(np.float64, entries) * sum(map(np.sum, sizes)) / STEP
     return (4 * slope(STEP / 2) - slope(STEP)) / 3, noise
@@ -88,9 +93,14 @@ def _only(place, t, args):
 
     def part(x):
         here = next(count) == place
-        return (t if here else x * 0) if _floats(x) else None
+        return (t if here else array_api_compat.array_namespace(x).zeros_like(x)) if _floats(x) else None
 
     return tree_map(part, args)
+
+
+def _smooth(tree):
+    """The tree without what does not move: whole numbers and booleans."""
+    return tree_map(lambda x: x if _floats(x) else None, tree)
 
 
 def _floating_before(args, place):

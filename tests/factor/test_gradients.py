@@ -168,6 +168,32 @@ def test_what_is_done_with_factors(name):
     differences.check_gradients(used, f, x, y)
 
 
+# Torch goes through the eigenvectors that level a basis, some of them of zeros, and finds NaN.
+LOST_BY_TORCH = {("adaptive_svd", (4, 6), 0), ("randomized_svd", (4, 6), 1)}
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:torch.asarray. unspecified requires_grad")
+@every_case
+def test_torch_differentiates_the_same_steps_to_the_same(name, shape, options):
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra: peers)")
+    needs = FACTORIZATIONS[name].record.needs
+
+    def dense(a):
+        return FACTORIZATIONS[name](prepared(needs, a), **options).to_dense()
+
+    a = torch.tensor(draw(needs, shape, seed=1))
+    g = torch.tensor(np.random.default_rng(2).standard_normal(tuple(dense(a).shape)))
+    leaf = a.clone().requires_grad_()
+    (want,) = torch.autograd.grad(dense(leaf), leaf, g)
+    got = vjp(dense, a)[1](g)[0]
+    if (name, shape, OPTIONS[name].index(options)) in LOST_BY_TORCH:
+        assert torch.isnan(want).any()
+        assert torch.isfinite(got).all()
+    else:
+        assert float((got - want).abs().max()) <= differences.TOLERANCE * float(want.abs().max())
+
+
 def test_the_best_approximation_has_the_derivative_of_a_projection():
     # Of a matrix of rank r, those of rank r nearby are reached along all directions but (I - U U^T) G (I - V V^T).
     rng = np.random.default_rng(0)
