@@ -171,13 +171,12 @@ def _atan2(xp, x, y, /):
 
 
 def _hypot(xp, x, y, /):
-    """A length, with derivative zero at zero."""
+    """A length, with derivative zero at zero: nothing over it is nothing."""
     a, b, out = like(x), like(y), xp.hypot(x, y)
-
-    def pull(g, z, to, xp):
-        return onto(over(g * spare(z, g, xp=xp), xp.where(out == 0, 1, out), xp=xp), to, xp=xp)
-
-    return out, (lambda g, xp: pull(g, x, a, xp), lambda g, xp: pull(g, y, b, xp))
+    return out, (
+        lambda g, xp: onto(over(g * spare(x, g, xp=xp), out, xp=xp), a, xp=xp),
+        lambda g, xp: onto(over(g * spare(y, g, xp=xp), out, xp=xp), b, xp=xp),
+    )
 
 
 def _logaddexp(xp, x, y, /):

@@ -4,7 +4,7 @@ import operator
 
 import array_api_compat
 
-from factorattn.interpret.gradient_array import Array
+from factorattn.interpret.gradient_array import Array, bare
 from factorattn.interpret.gradient_namespace import over
 from factorattn.interpret.gradient_record import Node, levels, sweep
 from factorattn.interpret.tree import tree_leaves, tree_map
@@ -68,8 +68,6 @@ def pulled_back(out, cotangent, links, inputs, primals, *, keep):
             seeds.append((link.link, fitting(g, x, "a cotangent must be like its output")))
 
     tree_map(seed, out, links, cotangent)
-    if not keep:
-        tree_map(_forget, links)
     found = iter(sweep(seeds, inputs, keep=keep))
 
     def pulled(x):
@@ -79,10 +77,6 @@ def pulled_back(out, cotangent, links, inputs, primals, *, keep):
         return namespace_of(x).zeros_like(x) if g is None else known(g, x._xp if isinstance(x, Array) else None)
 
     return tree_map(pulled, primals)
-
-
-def _forget(link):
-    link.link = None
 
 
 def chosen_of(f, argnums, args, options):
@@ -140,9 +134,7 @@ def known(x, outside):
     """A constant stays an array of the namespace that the arguments came in, and is bare if they were."""
     if outside is not None:
         return outside.constant(x)
-    while isinstance(x, Array) and not x.level:
-        x = x.value
-    return x
+    return bare(x) if isinstance(x, Array) and not x.level else x
 
 
 def fitting(g, x, expected):

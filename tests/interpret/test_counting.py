@@ -131,8 +131,7 @@ WITHOUT_RULE = {
     "bits of integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor",
     "search in sets: nothing needs it": "isin",
     "rare functions of entries": "acosh asinh atanh copysign nextafter signbit",
-    "written with those that have rules": "broadcast_arrays diff linspace meshgrid std tensordot tile "
-    "var vecdot",
+    "written with those that have rules": "broadcast_arrays diff linspace meshgrid std tensordot tile var vecdot",
     "about dtypes and libraries, not arrays": "broadcast_shapes can_cast iinfo from_dlpack __array_namespace_info__ "
     "__array_api_version__",
     "array_api_strict's own": "Device set_array_api_strict_flags get_array_api_strict_flags "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from libraries import LIBRARIES
 
-from factorattn.interpret.gradient import grad, jvp, vjp
+from factorattn.interpret.gradient import grad, jvp, stop_gradient, vjp
 from factorattn.interpret.gradient_array import Array
 from factorattn.interpret.gradient_rules import RULES
 from factorattn.interpret.tree import tree_leaves
@@ -104,6 +104,7 @@ CALLS = {
     "take_along_axis": [
         (lambda xp, x: xp.take_along_axis(x, xp.asarray(np.tile(INDEX, (3, 1))), axis=1), X),
         (lambda xp, x: xp.take_along_axis(x, xp.asarray(INDEX[:, None]), axis=0), X[:, :1]),
+        (lambda xp, x: xp.take_along_axis(x, xp.asarray(SEEN[:2, :] * 2), axis=0), X[:, :1]),
     ],
     "sort": [(lambda xp, x: xp.sort(x, axis=0), X), (lambda xp, x: xp.sort(x, axis=-1, descending=True), X)],
     "_getitem": [
@@ -230,6 +231,9 @@ def test_each_gradient_has_the_dtype_of_its_array():
 
     out, pullback = vjp(f, x, Y, ROW.astype(np.float16))
     assert [g.dtype.name for g in pullback(np.ones_like(out))] == ["float32", "float64", "float16"]
+    for name in ("concat", "stack"):
+        out, pullback = vjp(lambda x, y, name=name: getattr(x.__array_namespace__(), name)([x, y]), x, Y)
+        assert [g.dtype.name for g in pullback(np.ones_like(out))] == ["float32", "float64"]
 
 
 def test_whole_numbers_and_truths_meet_what_is_differentiated():
@@ -297,6 +301,7 @@ def test_lengths_have_derivative_zero_at_zero():
 def test_powers_of_a_number_that_is_not_positive():
     two = np.asarray(2.0)
     assert grad(lambda x: 0.0**x)(two) == 0
+    assert grad(lambda x: (0 * stop_gradient(x)) ** (x - 2))(two) == 0  # as of 0.0 ** x, here and at once
     assert np.isnan(grad(lambda x: (-2.0) ** x)(two))
     _, pullback = vjp(lambda x: 1j**x, two + 0j)
     np.testing.assert_allclose(pullback(np.asarray(1 + 0j))[0], -0.5j * np.pi)
@@ -339,6 +344,12 @@ def test_the_sign_of_a_complex_number_turns():
 def test_what_would_be_wrong_is_refused(f, error, message):
     with pytest.raises(error, match=message):
         vjp(lambda x: f(x.__array_namespace__(), x), X)
+
+
+def test_rows_may_be_counted_from_the_end():
+    found = grad(lambda x: of(of(x, "take", np.asarray([-1, 0, 2, -1]), axis=0), "sum"))(X)
+    np.testing.assert_array_equal(found[:, 0], [1, 0, 3])
+    np.testing.assert_array_equal(grad(lambda x: of(x[[-1, 0, 2, -1]], "sum"))(X), found)
 
 
 def test_arrays_are_gone_through_row_by_row():
