@@ -70,7 +70,18 @@ def write_state(
 
 
 def has_state(path: Any) -> bool:
-    """Whether there is a state of this name, or a previous one."""
+    """Whether there is a state of this name, or a previous one.
+
+    Parameters
+    ----------
+    path : str or path
+        Without ".safetensors".
+
+    Returns
+    -------
+    bool
+        Nothing is read: `read_state` may still find both damaged.
+    """
     return any(file.exists() for file in _files(path))
 
 

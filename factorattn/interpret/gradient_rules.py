@@ -35,7 +35,7 @@ BY_ARGUMENT: dict[str, Callable] = {  # d out / d x from x
     "acos": lambda x, xp: -1 / xp.sqrt((1 - x) * (1 + x)),
     "atan": lambda x, xp: 1 / (1 + x * x),
     "asinh": lambda x, xp: 1 / xp.sqrt(x * x + 1),
-    "acosh": lambda x, xp: 1 / xp.sqrt((x - 1) * (x + 1)),
+    "acosh": lambda x, xp: 1 / (xp.sqrt(x - 1) * xp.sqrt(x + 1)),  # one root of both has another sign left of zero
     "atanh": lambda x, xp: 1 / ((1 - x) * (1 + x)),
     "log1p": lambda x, xp: 1 / (1 + x),
 }

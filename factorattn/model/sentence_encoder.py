@@ -106,7 +106,25 @@ def encode(
 
 
 def mean_pool(x: Any, mask: Any) -> Any:
-    """The mean of the rows of x (..., n, c) where mask (..., n) is True: (..., c); zeros where it nowhere is."""
+    """The mean of the tokens that there are.
+
+    Parameters
+    ----------
+    x : array, shape (..., n, c)
+        Tokens.
+    mask : boolean array, shape (..., n)
+        True at tokens, False at padding.
+
+    Returns
+    -------
+    mean : array, shape (..., c)
+        Zeros where `mask` is nowhere True.
+
+    Raises
+    ------
+    TypeError
+        If x and `mask` are of several libraries.
+    """
     xp = array_api_compat.array_namespace(x, mask)
     seen = xp.astype(mask, x.dtype)[..., None]  # (..., n, 1)
     count = xp.sum(seen, axis=-2)

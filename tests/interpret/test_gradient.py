@@ -117,6 +117,9 @@ def test_several_arguments_and_an_auxiliary_result():
     np.testing.assert_array_equal(by_y, X * X)
     found, aux = grad(f, has_aux=True)(X, X + 1)
     np.testing.assert_allclose(found, by_x)
+    by_last, by_first = grad(lambda x, y, z: total(x * y * y * z * z * z), argnums=(-1, -3))(X, X + 1, X + 2)
+    np.testing.assert_allclose(by_last, X * (X + 1) ** 2 * 3 * (X + 2) ** 2)
+    np.testing.assert_allclose(by_first, (X + 1) ** 2 * (X + 2) ** 3)
     out, _, aux = vjp(f, X, X, has_aux=True)
     assert out == np.sum(X**3)
     assert type(aux["twice"]) is np.ndarray
@@ -290,6 +293,16 @@ def test_gradients_of_attention_can_be_counted(form):
     forward = xp.tally.flops
     assert [x.shape for x in pullback(out)] == 3 * [q.shape]
     assert 2 * forward < xp.tally.flops < 5 * forward
+
+
+@pytest.mark.peers
+def test_torch_records_what_is_computed_here():
+    torch = pytest.importorskip("torch", reason="torch's record is compared")
+    x = torch.tensor(X, requires_grad=True)
+    found = grad(lambda x: total(x.__array_namespace__().exp(x) * x))(x)
+    np.testing.assert_allclose(found.detach(), np.exp(X) * (X + 1))
+    found.sum().backward()
+    np.testing.assert_allclose(x.grad, np.exp(X) * (X + 2))
 
 
 # Memory

@@ -324,6 +324,43 @@ def test_the_sign_of_a_complex_number_turns():
     np.testing.assert_array_equal(vjp(lambda x: of(x, "imag"), X)[1](Y)[0], 0 * X)
 
 
+COMPLEX = {
+    **{
+        name: lambda xp, z, w, name=name: getattr(xp, name)(z)
+        for name in ("exp", "expm1", "tanh", "reciprocal", "positive", "square", "sin", "cos", "tan", "sinh", "cosh")
+        + ("asin", "acos", "atan", "asinh", "acosh", "atanh", "log", "log2", "log10", "log1p", "sqrt", "negative")
+        + ("abs", "sign", "real", "imag", "conj", "sum", "prod", "mean")
+    },
+    **{
+        name: lambda xp, z, w, name=name: getattr(xp, name)(z, w)
+        for name in ("add", "subtract", "multiply", "divide", "pow", "vecdot")
+    },
+    "cumulative_sum": lambda xp, z, w: xp.cumulative_sum(z, axis=1),
+    "cumulative_prod": lambda xp, z, w: xp.cumulative_prod(z, axis=1),
+    "matmul": lambda xp, z, w: z @ w.mT,
+    "tensordot": lambda xp, z, w: xp.tensordot(z, w, axes=((1, 0), (1, 0))),
+    "where": lambda xp, z, w: xp.where(xp.real(z) > 0, z, w),
+    "concat": lambda xp, z, w: xp.concat([z, w]),
+    "with real": lambda xp, z, w: xp.real(w) * z / xp.imag(w) + xp.abs(z) * w - xp.abs(w),
+    "to complex": lambda xp, z, w: xp.astype(xp.real(z), z.dtype) * w,
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_numbers_are_those_of_jax(name):
+    """Re(g dy) = Re(x' dx), without a conjugate; and dy is that of differences."""
+    f = COMPLEX[name]
+    z, w, dz, dw = X + 1j * Y, Y - 0.4j * ROW, Y + 0.3j * X, X - 1j * ROW
+    out, dy = jvp(lambda z, w: f(z.__array_namespace__(), z, w), (z, w), (dz, dw))
+    up, down = (f(np, z + h * dz, w + h * dw) for h in (2.0**-16, -(2.0**-16)))
+    np.testing.assert_allclose(dy, (up - down) * 2.0**15, rtol=2.0**-20, atol=2.0**-24)
+    rng = np.random.default_rng(0)
+    g = rng.standard_normal(out.shape) + (1j * rng.standard_normal(out.shape) if np.iscomplexobj(out) else 0)
+    by_z, by_w = vjp(lambda z, w: f(z.__array_namespace__(), z, w), z, w)[1](np.asarray(g, dtype=out.dtype))
+    pulled, size = np.sum(by_z * dz) + np.sum(by_w * dw), np.sum(np.abs(by_z * dz)) + np.sum(np.abs(by_w * dw))
+    assert abs(np.sum(g * dy).real - pulled.real) <= differences.ROUNDING(np.float64, 24) * size
+
+
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [

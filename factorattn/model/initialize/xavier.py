@@ -52,7 +52,26 @@ def xavier_uniform(shape: Sequence[int], *, gain: float = 1.0, rng: Any = None, 
 
 
 def xavier_normal(shape: Sequence[int], *, gain: float = 1.0, rng: Any = None, dtype: Any = "float64") -> np.ndarray:
-    """Draw normal weights; parameters and errors are those of `xavier_uniform`.
+    """Draw normal weights.
+
+    Parameters
+    ----------
+    shape : sequence of int, (..., out, in)
+    gain : float
+        Factor of the weights, for what comes after them.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+    dtype : data type
+        Real floating. Other dtypes are the same draw, rounded.
+
+    Returns
+    -------
+    w : ndarray of `shape`
+
+    Raises
+    ------
+    ValueError
+        If `shape` has fewer than two axes or a negative one, `gain` is not positive, or `dtype` is not floating.
 
     References
     ----------

@@ -49,6 +49,11 @@ def recurrent_parameters(
     dict
         Of NumPy arrays, each layer with a weight and a bias.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no positive integer, `draw` is unknown, or `dtype` is not real floating.
+
     References
     ----------
     Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
@@ -70,12 +75,31 @@ def lstm_parameters(
     forget: float | None = None,
     dtype: Any = "float64",
 ) -> dict[str, Any]:
-    """Parameters of `lstm`; as `recurrent_parameters`, and one more.
+    """Parameters of `lstm`.
 
     Parameters
     ----------
+    c, hidden : int
+        Sizes of an input and of the state.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+    draw : {"uniform", "orthogonal"}
     forget : float, optional
         Bias of the forget gates instead of the one drawn: with 1, say, cells begin by keeping (Jozefowicz et al. 2015).
+    dtype : dtype
+        Real floating, of NumPy.
+
+    Returns
+    -------
+    dict
+        Of NumPy arrays: ``"input"``, weight (4 hidden, c), and ``"recurrent"``, weight (4 hidden, hidden), each with a
+        bias (4 hidden,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no positive integer, `draw` is unknown, `forget` is no finite number, or `dtype` is not real
+        floating.
 
     References
     ----------
@@ -95,7 +119,29 @@ def lstm_parameters(
 def gru_parameters(
     c: int, hidden: int, *, rng: Any = None, draw: str = "uniform", dtype: Any = "float64"
 ) -> dict[str, Any]:
-    """Parameters of `gru`; as `recurrent_parameters`."""
+    """Parameters of `gru`.
+
+    Parameters
+    ----------
+    c, hidden : int
+        Sizes of an input and of the state.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+    draw : {"uniform", "orthogonal"}
+    dtype : dtype
+        Real floating, of NumPy.
+
+    Returns
+    -------
+    dict
+        Of NumPy arrays: ``"input"``, weight (3 hidden, c), ``"recurrent"``, weight (2 hidden, hidden), and
+        ``"candidate"``, weight (hidden, hidden), each with a bias.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no positive integer, `draw` is unknown, or `dtype` is not real floating.
+    """
     sizes = {"input": (3, c), "recurrent": (2, hidden), "candidate": (1, hidden)}
     return _layers(sizes, hidden, draw, rng, dtype, given={"c": c, "hidden": hidden})
 
@@ -103,9 +149,29 @@ def gru_parameters(
 def output_recurrent_parameters(
     c: int, hidden: int, out: int, *, rng: Any = None, draw: str = "uniform", dtype: Any = "float64"
 ) -> dict[str, Any]:
-    """Parameters of `output_recurrent`; as `recurrent_parameters`, for outputs of size out.
+    """Parameters of `output_recurrent`.
 
-    No matrix is square, so "orthogonal" has orthonormal rows or columns, whichever are fewer, in ``"feedback"``.
+    Parameters
+    ----------
+    c, hidden, out : int
+        Sizes of an input, of the hidden units and of an output.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+    draw : {"uniform", "orthogonal"}
+        "orthogonal" has orthonormal rows or columns, whichever are fewer, in ``"feedback"``.
+    dtype : dtype
+        Real floating, of NumPy.
+
+    Returns
+    -------
+    dict
+        Of NumPy arrays: ``"input"``, weight (hidden, c), ``"feedback"``, weight (hidden, out), and ``"output"``, weight
+        (out, hidden), each with a bias.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no positive integer, `draw` is unknown, or `dtype` is not real floating.
     """
     rng = generator(rng)
     given = {"c": c, "hidden": hidden, "out": out}
@@ -116,13 +182,55 @@ def output_recurrent_parameters(
 def output_parameters(
     hidden: int, out: int, *, rng: Any = None, draw: str = "uniform", dtype: Any = "float64"
 ) -> dict[str, Any]:
-    """Parameters ``"output"`` of `transducer`, `reader` and their like: weight (out, hidden) and bias (out,)."""
+    """Parameters ``"output"`` of `transducer`, `reader` and their like.
+
+    Parameters
+    ----------
+    hidden, out : int
+        Sizes of the state and of an output.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+    draw : {"uniform", "orthogonal"}
+    dtype : dtype
+        Real floating, of NumPy.
+
+    Returns
+    -------
+    dict
+        Of NumPy arrays: weight (out, hidden) and bias (out,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no positive integer, `draw` is unknown, or `dtype` is not real floating.
+    """
     given = {"hidden": hidden, "out": out}
     return _layers({"input": (1, hidden)}, out, draw, rng, dtype, given=given)["input"]
 
 
 def bidirectional_parameters(parameters: Callable, c: int, hidden: int, *, rng: Any = None) -> dict[str, Any]:
-    """Parameters of `bidirectional`, drawn by `lstm_parameters`, say, with options bound: ``hidden`` units each way."""
+    """Parameters of `bidirectional`.
+
+    Parameters
+    ----------
+    parameters : callable
+        ``parameters(c, hidden, rng=rng)``: `recurrent_parameters`, `lstm_parameters` or `gru_parameters`, options
+        bound.
+    c, hidden : int
+        Sizes of an input and of the state of each direction.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+
+    Returns
+    -------
+    dict
+        ``"forward"`` and ``"backward"``, each drawn by `parameters`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Those of `parameters`.
+    """
     rng = generator(rng)
     return {direction: parameters(c, hidden, rng=rng) for direction in ("forward", "backward")}
 
@@ -130,10 +238,33 @@ def bidirectional_parameters(parameters: Callable, c: int, hidden: int, *, rng: 
 def stacked_parameters(
     parameters: Callable, c: int, hidden: int, layers: int, *, directions: int = 1, rng: Any = None
 ) -> list[Any]:
-    """Parameters of `stacked`, a layer drawn by `parameters(c, hidden, rng=rng)`.
+    """Parameters of `stacked`.
 
-    With two `directions`, `parameters` is `bidirectional_parameters` with its first argument bound, and outputs of a
-    layer have size 2 hidden.
+    Parameters
+    ----------
+    parameters : callable
+        ``parameters(c, hidden, rng=rng)``, which draws a layer: `lstm_parameters`, say, options bound.
+    c, hidden : int
+        Sizes of an input of the lowest layer, and of a state.
+    layers : int
+        Number of layers.
+    directions : {1, 2}
+        With two, `parameters` is `bidirectional_parameters` with its first argument bound, and outputs of a layer have
+        size 2 hidden.
+    rng : int, numpy.random.Generator or None
+        Source of randomness (SPEC 7).
+
+    Returns
+    -------
+    list
+        What `parameters` drew, for each layer.
+
+    Raises
+    ------
+    ValueError
+        If `layers` is not positive, or `directions` is neither 1 nor 2; and those of `parameters`.
+    TypeError
+        If `layers` is no integer; and those of `parameters`.
     """
     if whole(layers=layers) < 1:
         raise ValueError(f"layers must be a positive integer, got {layers}")

@@ -97,7 +97,33 @@ def gru(
 
 
 def gru_step(parameters: Mapping[str, Any], x: Any, state: Any | None = None, *, reset: str = "before") -> Any:
-    """One time of `gru`: x (..., c) and the state (..., hidden) to the next state."""
+    """One time of `gru`.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `gru`.
+    x : array, shape (..., c)
+        What is read at this time.
+    state : array, shape (..., hidden), optional
+        After the time before; zeros by default.
+    reset : {"before", "after"}
+        As in `gru`.
+
+    Returns
+    -------
+    state : array, shape (..., hidden)
+        After this time, in the precision of the computation (float32 at least).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or `reset` is unknown.
+    TypeError
+        If x or a parameter is no floating array.
+    KeyError
+        If a layer is not there; it is named.
+    """
     choose(RESET, reset=reset)
     contract = f"x: ... c, {LAYERS}, state?: ... hidden"
     xp, _, size, layers, (x, h) = open_door(contract, parameters, {"x": x, "state": state})

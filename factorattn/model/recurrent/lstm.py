@@ -50,7 +50,7 @@ def lstm(
     Raises
     ------
     ValueError
-        If shapes disagree.
+        If shapes disagree, or `state` is not two arrays.
     TypeError
         If x or a parameter is no floating array, or `mask` is not boolean.
     KeyError
@@ -82,7 +82,31 @@ def lstm(
 
 
 def lstm_step(parameters: Mapping[str, Any], x: Any, state: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
-    """One time of `lstm`: x (..., c) and the state (h, c) to the next (h, c), each (..., hidden)."""
+    """One time of `lstm`.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `lstm`.
+    x : array, shape (..., c)
+        What is read at this time.
+    state : (h, c), arrays of shape (..., hidden), optional
+        After the time before; zeros by default.
+
+    Returns
+    -------
+    state : (h, c), arrays of shape (..., hidden)
+        After this time, in the precision of the computation (float32 at least).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or `state` is not two arrays.
+    TypeError
+        If x or a parameter is no floating array.
+    KeyError
+        If a layer is not there; it is named.
+    """
     h, cell = _parts(state)
     contract = f"x: ... c, {LAYERS}, {STATE}"
     xp, _, size, layers, (x, h, cell) = open_door(contract, parameters, {"x": x, "h": h, "cell": cell})

@@ -85,7 +85,33 @@ def recurrent(
 
 
 def recurrent_step(parameters: Mapping[str, Any], x: Any, state: Any | None = None, *, activation: str = "tanh") -> Any:
-    """One time of `recurrent`: x (..., c) and the state (..., hidden) to the next state."""
+    """One time of `recurrent`.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `recurrent`.
+    x : array, shape (..., c)
+        What is read at this time.
+    state : array, shape (..., hidden), optional
+        After the time before; zeros by default.
+    activation : {"tanh", "relu", "sigmoid", "identity"}
+        The function f.
+
+    Returns
+    -------
+    state : array, shape (..., hidden)
+        After this time, in the precision of the computation (float32 at least).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or `activation` is unknown.
+    TypeError
+        If x or a parameter is no floating array.
+    KeyError
+        If a layer is not there; it is named.
+    """
     contract = f"x: ... c, {LAYERS}, {STATE}"
     xp, _, _, layers, (x, h) = open_door(contract, parameters, {"x": x, "state": state})
     f = activation_of(activation, xp=xp)

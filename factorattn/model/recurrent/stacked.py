@@ -45,8 +45,8 @@ def stacked(
     Raises
     ------
     ValueError
-        If there are not as many states as layers; and those of `network`.
-    TypeError
+        If there is no layer, or there are not as many states as layers; and those of `network`.
+    TypeError, KeyError
         Those of `network`.
 
     References
@@ -67,7 +67,31 @@ def stacked_step(
     *,
     step: Callable = recurrent_step,
 ) -> list[Any]:
-    """One time of `stacked`: x (..., c) and a state for each layer to their next states."""
+    """One time of `stacked`.
+
+    Parameters
+    ----------
+    parameters : list of mappings
+        Those of `step`, for each layer.
+    x : array, shape (..., c)
+        What the lowest layer reads at this time.
+    state : list, optional
+        A state for each layer, or None for those that begin with zeros.
+    step : callable
+        ``step(parameters, x, state)`` to the next state: `recurrent_step`, `lstm_step` or `gru_step`, options bound.
+
+    Returns
+    -------
+    state : list
+        Of each layer, after this time.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or there are not as many states as layers; and those of `step`.
+    TypeError, KeyError
+        Those of `step`.
+    """
     after = []
     for layer, begin in zip(parameters, _states(parameters, state), strict=True):
         after.append(step(layer, x, begin))

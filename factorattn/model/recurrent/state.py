@@ -14,7 +14,24 @@ __all__ = ["hidden_of"]
 
 
 def hidden_of(state: Any) -> Any:
-    """The vectors h (..., hidden) that sum a sequence up: of the layer on top, both directions side by side."""
+    """The vectors that sum a sequence up: of the layer on top, both directions side by side.
+
+    Parameters
+    ----------
+    state : state of a network
+        An array, tuple, dict or list, as above: what `recurrent`, `lstm`, `gru`, `bidirectional`, `stacked` and their
+        steps return.
+
+    Returns
+    -------
+    h : array, shape (..., hidden)
+        (..., 2 hidden) of two directions, forward first.
+
+    Raises
+    ------
+    KeyError
+        If a direction is not there; it is named.
+    """
     if isinstance(state, list):
         return hidden_of(state[-1])
     if isinstance(state, dict):

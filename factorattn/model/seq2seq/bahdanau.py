@@ -110,12 +110,32 @@ def bahdanau_encode(
 ) -> dict[str, Any]:
     """What `bahdanau_step` starts from.
 
+    Parameters
+    ----------
+    parameters : mapping
+        As in `bahdanau`.
+    source : integer array, shape (..., m)
+        Tokens of the source.
+    mask : boolean array, shape (..., m), optional
+        True at tokens of the source, False at padding.
+    score : str or callable
+        As in `bahdanau`.
+
     Returns
     -------
     dict
         ``"state"`` (..., d), ``"annotations"`` (..., m, c), ``"keys"``, what the score sees of them, ``"mask"``
         (..., m) or None, ``"weights"`` (..., m) of the last step, and ``"covered"`` (..., m), their sum over all steps,
         one at padding: ``covered=operator.itemgetter("covered")`` is what `beam_search` asks for.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or there is no row for a token.
+    TypeError
+        If tokens are not integers, or `mask` is not boolean.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, source, mask)
     return _encode(parameters, source, mask, score, xp=xp)
@@ -129,10 +149,39 @@ def bahdanau_step(
     score: str | Callable = "additive",
     distribution: str | Callable = "softmax",
 ) -> tuple[Any, dict[str, Any]]:
-    """One place of the target: from the token (...,) before it, log-probabilities (..., v) of the next, and a state.
+    """One place of the target.
 
-    ``functools.partial(bahdanau_step, parameters)`` is what `greedy`, `sample` and `beam_search` call. Options are
-    those of `bahdanau`.
+    ``functools.partial(bahdanau_step, parameters)`` is what `greedy`, `sample` and `beam_search` call.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `bahdanau`.
+    state : dict
+        What `bahdanau_encode`, or the step before, returned.
+    token : integer array, shape (...,)
+        The token before this place; a start token at the first.
+    score : str or callable
+        As in `bahdanau`.
+    distribution : str or callable
+        As in `bahdanau`.
+
+    Returns
+    -------
+    log_p : array, shape (..., v)
+        Log-probabilities of the token at this place.
+    state : dict
+        To go on from.
+
+    Raises
+    ------
+    ValueError
+        If there is no row for a token, a name is unknown, or the distribution looks across queries; and those of the
+        score.
+    TypeError
+        If tokens are not integers.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, token)
     e = words(parameters, "token", token[..., None], xp=xp)[..., 0, :]
@@ -183,6 +232,14 @@ def bahdanau_parameters(
     -------
     dict
         Of NumPy arrays. ``"maxout"`` is U_o, V_o and C_o side by side.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, `dtype` is not real floating, or the score is unknown; and those of
+        `score_parameters`.
+    TypeError
+        If a size is no integer.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
     one = h if encoded is None else count(encoded=encoded)

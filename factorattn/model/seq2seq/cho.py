@@ -82,15 +82,65 @@ def cho(parameters: Mapping[str, Any], source: Any, inputs: Any, *, mask: Any | 
 
 
 def cho_encode(parameters: Mapping[str, Any], source: Any, *, mask: Any | None = None) -> dict[str, Any]:
-    """What `cho_step` starts from: a state for each source (..., m), of which the context is a part."""
+    """What `cho_step` starts from.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `cho`.
+    source : integer array, shape (..., m)
+        Tokens of the source.
+    mask : boolean array, shape (..., m), optional
+        True at tokens of the source, False at padding.
+
+    Returns
+    -------
+    dict
+        ``"state"`` (..., hidden), ``"context"`` c (..., context), and ``"shown"`` (..., 3 hidden), what the decoder's
+        gates see of it.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or there is no row for a token.
+    TypeError
+        If tokens are not integers, or `mask` is not boolean.
+    KeyError
+        If a parameter is not there; it is named.
+    """
     xp, _, parameters = open_door(parameters, source, mask)
     return _encode(parameters, source, mask, xp=xp)
 
 
 def cho_step(parameters: Mapping[str, Any], state: Mapping[str, Any], token: Any) -> tuple[Any, dict[str, Any]]:
-    """One place of the target: from the token (...,) before it, log-probabilities (..., v) of the next, and a state.
+    """One place of the target.
 
     ``functools.partial(cho_step, parameters)`` is what `greedy`, `sample` and `beam_search` call.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `cho`.
+    state : dict
+        What `cho_encode`, or the step before, returned.
+    token : integer array, shape (...,)
+        The token before this place; a start token at the first.
+
+    Returns
+    -------
+    log_p : array, shape (..., v)
+        Log-probabilities of the token at this place.
+    state : dict
+        To go on from.
+
+    Raises
+    ------
+    ValueError
+        If there is no row for a token.
+    TypeError
+        If tokens are not integers.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, token)
     e = words(parameters, "token", token[..., None], xp=xp)[..., 0, :]
@@ -131,6 +181,13 @@ def cho_parameters(
     dict
         Of NumPy arrays. ``"decoder"`` is that of a `gru`, and ``"context"`` beside, C for r, z and n; ``"maxout"`` is
         O_h, O_y and O_c side by side.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, or `dtype` is not real floating.
+    TypeError
+        If a size is no integer.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
     c = h if context is None else count(context=context)

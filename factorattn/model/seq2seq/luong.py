@@ -114,12 +114,32 @@ def luong_encode(
 ) -> dict[str, Any]:
     """What `luong_step` starts from.
 
+    Parameters
+    ----------
+    parameters : mapping
+        As in `luong`.
+    source : integer array, shape (..., m)
+        Tokens of the source.
+    form : Luong
+        As in `luong`.
+    mask : boolean array, shape (..., m), optional
+        True at tokens of the source, False at padding, which lies behind them.
+
     Returns
     -------
     dict
         ``"layers"``, a state for each layer, ``"attentional"`` (..., hidden), ``"annotations"`` (..., m, hidden),
         ``"keys"``, what the score sees of them, ``"mask"``, ``"place"``, a number, ``"weights"`` (..., m) of the last
         step, and ``"covered"`` (..., m), their sum over all steps, one at padding.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or there is no row for a token.
+    TypeError
+        If tokens are not integers, or `mask` is not boolean.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, source, mask)
     return _encode(parameters, source, mask, form, xp=xp)
@@ -131,9 +151,36 @@ def luong_step(
     token: Any,
     form: Luong = GLOBAL,
 ) -> tuple[Any, dict[str, Any]]:
-    """One place of the target: from the token (...,) before it, log-probabilities (..., v) of the next, and a state.
+    """One place of the target.
 
     ``functools.partial(luong_step, parameters, form=form)`` is what `greedy`, `sample` and `beam_search` call.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `luong`.
+    state : dict
+        What `luong_encode`, or the step before, returned.
+    token : integer array, shape (...,)
+        The token before this place; a start token at the first.
+    form : Luong
+        As in `luong`.
+
+    Returns
+    -------
+    log_p : array, shape (..., v)
+        Log-probabilities of the token at this place.
+    state : dict
+        To go on from.
+
+    Raises
+    ------
+    ValueError
+        If there is no row for a token; and those of the score.
+    TypeError
+        If tokens are not integers.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, token)
     e = words(parameters, "token", token[..., None], xp=xp)[..., 0, :]
@@ -180,6 +227,14 @@ def luong_parameters(
     -------
     dict
         Of NumPy arrays. ``"attentional"`` is W_c, for the context and the state side by side.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, `dtype` is not real floating, or the score is unknown; and those of
+        `score_parameters`.
+    TypeError
+        If a size is no integer.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
     drawn = partial(cell_of(form.cell).parameters, draw="orthogonal", dtype=dtype)

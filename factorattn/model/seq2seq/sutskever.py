@@ -90,7 +90,35 @@ def sutskever_encode(
     cell: str = "lstm",
     backwards: bool = True,
 ) -> list[Any]:
-    """What `sutskever_step` starts from: the state of each layer, for each source (..., m)."""
+    """What `sutskever_step` starts from.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `sutskever`.
+    source : integer array, shape (..., m)
+        Tokens of the source.
+    mask : boolean array, shape (..., m), optional
+        True at tokens of the source, False at padding.
+    cell : {"lstm", "gru"}
+        As in `sutskever`.
+    backwards : bool
+        As in `sutskever`.
+
+    Returns
+    -------
+    list
+        The state of each layer: (h, c) of an LSTM, h of a GRU, arrays of shape (..., hidden).
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, there is no row for a token, or `cell` is unknown.
+    TypeError
+        If tokens are not integers, or `mask` or `backwards` is not boolean.
+    KeyError
+        If a parameter is not there; it is named.
+    """
     xp, _, parameters = open_door(parameters, source, mask)
     return _encode(parameters, source, mask, cell, backwards, xp=xp)
 
@@ -98,9 +126,36 @@ def sutskever_encode(
 def sutskever_step(
     parameters: Mapping[str, Any], state: list[Any], token: Any, *, cell: str = "lstm"
 ) -> tuple[Any, list[Any]]:
-    """One place of the target: from the token (...,) before it, log-probabilities (..., v) of the next, and a state.
+    """One place of the target.
 
     ``functools.partial(sutskever_step, parameters)`` is what `greedy`, `sample` and `beam_search` call.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As in `sutskever`.
+    state : list
+        What `sutskever_encode`, or the step before, returned.
+    token : integer array, shape (...,)
+        The token before this place; a start token at the first.
+    cell : {"lstm", "gru"}
+        As in `sutskever`.
+
+    Returns
+    -------
+    log_p : array, shape (..., v)
+        Log-probabilities of the token at this place.
+    state : list
+        To go on from.
+
+    Raises
+    ------
+    ValueError
+        If there is no row for a token, there are not as many states as layers, or `cell` is unknown.
+    TypeError
+        If tokens are not integers.
+    KeyError
+        If a parameter is not there; it is named.
     """
     xp, _, parameters = open_door(parameters, token)
     e = words(parameters, "token", token[..., None], xp=xp)[..., 0, :]
@@ -139,6 +194,13 @@ def sutskever_parameters(
     -------
     dict
         Of NumPy arrays.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, `cell` is unknown, or `dtype` is not real floating.
+    TypeError
+        If a size is no integer.
     """
     rng, e, h = generator(rng), count(embedded=embedded), count(hidden=hidden)
     drawn = partial(cell_of(cell).parameters, draw="orthogonal", dtype=dtype)

@@ -165,6 +165,14 @@ def decoder_parameters(
     dict of NumPy arrays
         ``{"layers": [{"attention", "cross_attention", "feed_forward", and a "..._norm" for each}, ...]}``, without
         norms for norm="none", and with a last ``"norm"`` for "pre".
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range, `heads` does not divide c, an option is unknown, `dtype` is not real floating,
+        there are not as many slots as layers, or a slot lacks the size of a letter.
+    TypeError
+        If a size is no integer.
     """
     rng = generator(rng)
     own, cross = (slots_of(s, layers, name=name) for s, name in ((slot, "slot"), (cross_slot, "cross_slot")))

@@ -121,6 +121,15 @@ def language_model_parameters(
     -------
     dict of NumPy arrays
         ``{"embedding", "stack", "output"}``, the last only where weights are not tied.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range, `heads` does not divide c, an option is unknown, `dtype` is not real floating,
+        there are not as many slots as layers, or a slot lacks the size of a letter; or if `length` is
+        not what `positions` need.
+    TypeError
+        If a size is no integer, or `tied` is not boolean.
     """
     rng = generator(rng)
     tables = {"positions": positions, "length": length, "rng": rng, "dtype": dtype}

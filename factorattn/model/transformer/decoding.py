@@ -96,12 +96,20 @@ def transformer_cache(
 
     Parameters
     ----------
-    parameters, source_ids, heads, source_mask, norm, encoder_slot, cross_slot, activation, positions, scale, epsilon
+    parameters : mapping
+        As `transformer` takes them.
+    source_ids : integer array, shape (..., m)
+        Tokens of the source.
+    source_mask : boolean array, shape (..., m), optional
+        True at tokens of the source, False at padding.
+    heads, norm, encoder_slot, cross_slot, activation, positions, scale, epsilon
         As `transformer` takes them.
 
     Returns
     -------
     dict
+        ``"ids"`` and ``"mask"`` of the target so far, none yet, ``"layers"``, what each keeps of the target, nothing
+        yet, ``"memory"``, what each keeps of the source, and ``"memory_mask"`` (..., m), or None.
 
     Raises
     ------

@@ -150,6 +150,14 @@ def encoder_parameters(
     dict of NumPy arrays
         ``{"layers": [{"attention", "attention_norm", "feed_forward", "feed_forward_norm"}, ...]}``, without norms for
         norm="none", and with a last ``"norm"`` for "pre".
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range, `heads` does not divide c, an option is unknown, `dtype` is not real floating,
+        there are not as many slots as layers, or a slot lacks the size of a letter.
+    TypeError
+        If a size is no integer.
     """
     rng = generator(rng)
 

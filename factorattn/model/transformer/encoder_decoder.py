@@ -139,6 +139,15 @@ def transformer_parameters(
     dict of NumPy arrays
         ``{"source", "target", "encoder", "decoder", "output"}``; the first only where there are two tables, the last
         only where weights are not tied.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range, `heads` does not divide c, an option is unknown, `dtype` is not real floating,
+        there are not as many slots as layers, or a slot lacks the size of a letter; or if `length` is
+        not what `positions` need.
+    TypeError
+        If a size is no integer, or `tied` is not boolean.
     """
     rng = generator(rng)
     source, target = vocabulary if isinstance(vocabulary, tuple) else (None, vocabulary)

@@ -4,7 +4,8 @@
     feed_forward    in {weight (f, c), bias (f,)},  out {weight (c, f), bias (c,)}
     ..._norm        {weight (c,), bias (c,)}
 
-Matrices are uniform in +- sqrt(6 / (in + out)) (Glorot and Bengio 2010), biases zero, gains one.
+Matrices are uniform in +- sqrt(6 / (in + out)) (Glorot and Bengio 2010), biases zero, gains one, spans
+uniform from zero to the window.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from factorattn.contract import Item, choose
 from factorattn.model.initialize import xavier_uniform
 from factorattn.model.initialize.layers import dense_parameters, norm_parameters
+from factorattn.model.initialize.xavier import floating
 from factorattn.model.transformer.beside import key_heads
 from factorattn.model.transformer.slot import Plan, Slot, plan_of
 from factorattn.model.transformer.sublayer import NORMS
@@ -73,7 +75,7 @@ def slot_parameters(
         found[name] = dense_parameters(rng, out, into, dtype)
         if plan.kind == "coefficients" and name in ("key", "value"):
             del found[name]["bias"]  # a bias of coefficients would be no constant, but a function of time
-    learned = {item.name: _learned(item, plan, sizes, c, heads, rng, dtype) for item in plan.learned}
+    learned = {item.name: _learned(item, slot, sizes, c, heads, rng, dtype) for item in plan.learned}
     return found | ({"learned": learned} if learned else {})
 
 
@@ -121,14 +123,14 @@ def _follows(item: Item) -> bool:
     return item.axes[0] in ("n", "m") and not {"n", "m"} & set(item.axes[1:])
 
 
-def _learned(item: Item, plan: Plan, sizes: dict[str, int], c: int, heads: int, rng: Any, dtype: Any) -> Any:
-    if item.axes == ("n",):
-        return np.zeros((heads, 1), dtype)  # a span of each head: what it adds is learned
+def _learned(item: Item, slot: Slot, sizes: dict[str, int], c: int, heads: int, rng: Any, dtype: Any) -> Any:
+    if item.axes == ("n",):  # a span of each head, inside its range: at zero its mask has a kink
+        return rng.uniform(0.0, slot.option("window"), (heads, 1)).astype(floating(dtype))
     if _follows(item):
         rows = sizes[item.axes[1]] if len(item.axes) > 1 else 1
         return dense_parameters(rng, heads * rows, c, dtype)
     shape = tuple(sizes[axis] for axis in item.axes)
-    shape = shape if plan.kind == "tokens" else (heads, *shape)
+    shape = shape if plan_of(slot.mechanism, slot.learned).kind == "tokens" else (heads, *shape)
     if item.name.startswith("b_") or item.name == "b":
         return np.zeros(shape, dtype)
     matrix = shape if len(item.axes) > 1 else (*shape[:-1], 1, shape[-1])  # a vector is a layer with one output

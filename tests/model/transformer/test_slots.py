@@ -180,7 +180,10 @@ def test_what_pools_stands_nowhere():
         assert Slot(name).mechanism == name
 
 
-SMOOTH = ("softmax", "linformer", "transformer_xl", "performer", "aft", "grouped_query", "continuous_softmax", "soft")
+SMOOTH = (
+    *("softmax", "linformer", "transformer_xl", "performer", "aft", "grouped_query", "continuous_softmax", "soft"),
+    "adaptive_span",
+)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -407,9 +410,12 @@ def test_arrays_that_are_learned_have_the_sizes_of_the_contract(name):
     tree_map(lambda a, b: np.testing.assert_array_equal(a.astype("float32"), b), parameters, single)
 
 
-def test_spans_and_biases_begin_at_zero():
-    learned = slot_parameters(C, HEADS, slot=slot_of("adaptive_span_attention"), rng=0)["learned"]
-    np.testing.assert_array_equal(learned["z"], np.zeros((HEADS, 1)))
+def test_spans_begin_inside_the_window_and_biases_at_zero():
+    slot = slot_of("adaptive_span_attention")
+    for seed in range(9):
+        z = slot_parameters(C, HEADS, slot=slot, rng=seed)["learned"]["z"]
+        assert z.shape == (HEADS, 1)
+        assert np.all((z > 0) & (z < slot.option("window")))
     learned = slot_parameters(C, HEADS, slot=slot_of("soft_attention"), rng=0)["learned"]
     np.testing.assert_array_equal(learned["b"], np.zeros((HEADS, 5)))
 
