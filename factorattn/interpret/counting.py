@@ -220,6 +220,12 @@ class CountingNamespace:
         finally:
             self.tally.times = before
 
+    def added_up(self, x: Array, rows: int) -> Array:
+        """The rows of x added up at their places among `rows`: an addition for each entry."""
+        out = self.array((rows, *x.shape[1:]), x.dtype)
+        self.tally.add("added_up", "elementwise", (x.size,), x.nbytes + out.nbytes)
+        return out
+
     def stretched(self, x: Array, axis: int, times: int) -> Array:
         """The join of `times` arrays like x along an axis, as if all had been made."""
         shape = list(x.shape)

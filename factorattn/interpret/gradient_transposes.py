@@ -96,6 +96,8 @@ def add_at(xp: Any, g: Any, indices: Any, rows: int, axis: int, /) -> tuple[Any,
         xp.add.at(out, indices, moved)
     elif array_api_compat.is_torch_namespace(xp):
         out = xp.zeros(shape, dtype=g.dtype, device=g.device).index_add(0, indices, moved)
+    elif hasattr(xp, "added_up"):
+        out = xp.added_up(moved, rows)
     else:
         places = xp.arange(rows, dtype=indices.dtype, device=array_api_compat.device(indices))
         hot = xp.astype(places[:, None] == indices[None, :], g.dtype)  # (rows, k)

@@ -305,6 +305,16 @@ def test_torch_records_what_is_computed_here():
     np.testing.assert_allclose(x.grad, np.exp(X) * (X + 2))
 
 
+def test_rows_that_were_taken_are_added_up_with_an_addition_each():
+    xp = counting()
+    table, index = xp.empty((1000, 8)), xp.empty((50,), dtype=xp.int64)
+    _, pullback = vjp(lambda table, index: table.__array_namespace__().take(table, index, axis=0), table, index)
+    g = xp.empty((50, 8))
+    xp.tally.start()
+    assert pullback(g)[0].shape == table.shape
+    assert xp.tally.flops == 50 * 8
+
+
 # Memory
 
 
