@@ -1,6 +1,5 @@
 """Derivatives of Fourier transforms: against differences, for all lengths, axes and norms, and on every library."""
 
-import importlib
 
 import numpy as np
 import pytest
@@ -108,7 +107,7 @@ def test_several_lengths_need_their_axes():
 @pytest.mark.parametrize("library", LIBRARIES[1:])
 @pytest.mark.parametrize("name", ONE_AXIS + SEVERAL + SHIFTS)
 def test_it_is_the_same_on_every_library(name, library):
-    xp = importlib.import_module(library)
+    xp = pytest.importorskip(library)
 
     def pulled(asarray):
         out, pullback = vjp(transform(name), asarray(X), asarray(Y))

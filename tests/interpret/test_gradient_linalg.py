@@ -188,7 +188,7 @@ def test_a_rule_is_differentiated_again(f, arrays):
 @pytest.mark.parametrize("library", LIBRARIES[1:])
 @every_call
 def test_a_rule_is_the_same_on_every_library(f, arrays, library):
-    xp = importlib.import_module(library)
+    xp = pytest.importorskip(library)
 
     def pulled(asarray):
         return grad(lambda *xs: cubed(xs[0].__array_namespace__(), called(f)(*xs)), tuple(range(len(arrays))))(

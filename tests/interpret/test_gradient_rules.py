@@ -1,6 +1,5 @@
 """Every rule of the table, on every library: back, forward and twice, against central differences."""
 
-import importlib
 
 import array_api_strict as strict
 import numpy as np
@@ -199,7 +198,7 @@ def test_a_rule_is_differentiated_again(f, arrays):
 @every_call
 def test_a_rule_is_the_same_on_every_library(f, arrays, library):
     """Back, and forward along the arrays themselves."""
-    xp = importlib.import_module(library)
+    xp = pytest.importorskip(library)
     if not all(hasattr(xp, name) for name in ("cumulative_prod", "take_along_axis")):
         pytest.skip(f"{library} is older than these functions")
 
