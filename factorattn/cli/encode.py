@@ -5,9 +5,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from factorattn.cli.encoder import PACKAGE, open_encoder, read_texts
+from factorattn.cli.encoder import PACKAGE, cut_texts, open_encoder, read_texts
 from factorattn.cli.errors import BadInput, NothingDone
 from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole_file
 from factorattn.cli.sizes import read_seed, read_sizes
@@ -92,6 +93,9 @@ def encode(
         json_text = stack.enter_context(whole_file(json_file, "--json")) if json_file else None
         csv_text = stack.enter_context(whole_file(csv_file, "--csv")) if csv_file else None
         found = _study(encoder, told, mechanisms, choices, knobs, seed, hidden=quiet)
+        if not np.isfinite(found.vectors).all():
+            raise BadInput("--model gives vectors that are not finite numbers")
+        cut = cut_texts(encoder, found.texts, found.tokens)
         if changed and not found.rows:
             raise NothingDone(f"nothing was changed: {'; '.join(f'{name}: {why}' for name, why in found.left_out)}")
         if image:
@@ -103,11 +107,11 @@ def encode(
         if json_text:
             from factorattn.cli.export import dump
 
-            dump(vectors.as_dict(found, source), json_text)
+            dump(vectors.as_dict(found, source, cut), json_text)
         if csv_text:
             vectors.write_csv(found, csv_text)
     if not quiet:
-        vectors.print_study(found, source)
+        vectors.print_study(found, source, cut)
 
 
 def _study(
@@ -197,6 +201,8 @@ def _refused(before: str = "") -> Iterator[None]:
         yield
     except ValueError as error:
         raise BadInput(f"{before}{error}") from None
+    except MemoryError as error:
+        raise BadInput(f"{before}there is not as much memory: {error}") from None
 
 
 def _needed(changed: bool, files: Mapping[str, str | None]) -> None:

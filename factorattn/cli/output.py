@@ -28,6 +28,8 @@ def whole_file(path: str, option: str) -> Iterator[TextIO]:
     """
     text = io.StringIO()  # so that an error of writing is told from an error of the work
     if path == STDOUT:
+        if sys.__stdout__ is None:
+            raise BadInput(f"{option} {path!r} cannot be written: stdout is closed")
         yield text
         sys.stdout.write(text.getvalue())
         return
@@ -80,11 +82,13 @@ def _unwritable(path: str, option: str, error: Exception) -> BadInput:
 
 
 def distinct(files: Mapping[str, str | None]) -> None:
-    """Refuse two options that write to one place."""
+    """Refuse two options that write to one place, and one that names none."""
     seen: dict[str, str] = {}
     for option, path in files.items():
         if path is None:
             continue
+        if not path:
+            raise BadInput(f"{option} {path!r} is no name of a file")
         place = path if path == STDOUT else str(Path(path).absolute())
         if place in seen:
             raise BadInput(f"{seen[place]} and {option} both write to {'stdout' if path == STDOUT else path}")

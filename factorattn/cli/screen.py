@@ -28,7 +28,7 @@ class Layout(NamedTuple):
 
 
 def encodable() -> None:
-    """Let standard output spell what its encoding does not have, instead of failing."""
+    """Let standard output spell what its encoding does not have, and take what is printed where it is closed."""
 
     def spell(error: UnicodeError) -> tuple[str, int]:
         if not isinstance(error, UnicodeEncodeError):
@@ -36,6 +36,8 @@ def encodable() -> None:
         return "".join(SPELT.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
     codecs.register_error("factorattn.spelt", spell)
+    if sys.stdout is None:  # closed by who called: what is opened first takes its number, which no result may
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="factorattn.spelt")

@@ -50,9 +50,11 @@ def read_sizes(words: Iterable[str], letters: Container[str], told: str) -> dict
 
 
 def read_seed(text: object) -> int:
-    """A seed: an integer from 0 on."""
-    if not re.fullmatch(r"[0-9]{1,18}", str(text)):
+    """A seed: an integer from 0 on, of at most 18 digits."""
+    if not re.fullmatch(r"[0-9]+", str(text)):
         raise BadInput(f"--seed must be an integer from 0 on, got {str(text)!r}")
+    if len(str(text)) > 18:
+        raise BadInput(f"--seed must have at most 18 digits, got {str(text)!r}")
     return int(str(text))
 
 

@@ -12,7 +12,7 @@ from factorattn.cli.columns import number
 from factorattn.cli.errors import BadInput
 from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole_file
 from factorattn.cli.sizes import read_count, read_seed
-from factorattn.cli.training import explained
+from factorattn.cli.training import explained, resumable
 
 if TYPE_CHECKING:
     from factorattn.experiment.dates.run import Plan, Result
@@ -32,7 +32,7 @@ def dates(
     steps: Annotated[str | None, typer.Option(help="Steps of training.", show_default="4000, or 1000 quick")] = None,
     seed: Annotated[int, typer.Option(parser=read_seed, metavar="INTEGER", help="Of the whole run.")] = 0,
     phrase: Annotated[
-        list[str] | None, typer.Option(help="Read this, too; with a checkpoint that there is, without training.")
+        list[str] | None, typer.Option(help="Read this, too; with a checkpoint and no --resume, nothing is trained.")
     ] = None,
     checkpoint: Annotated[
         str | None, typer.Option(metavar="NAME", help="Keep the state of training in NAME.safetensors.")
@@ -55,16 +55,18 @@ def dates(
         sources(phrases or [EXAMPLE])
     except ValueError as error:
         raise BadInput(f"--phrase: {error}") from None
+    checkpoint = None if checkpoint is None else _name(checkpoint)
     there = checkpoint is not None and has_state(checkpoint)
     if resume and checkpoint is None:
         raise BadInput("--resume goes on from --checkpoint NAME; give the name, too")
     if resume and not there:
         raise BadInput(f"--checkpoint {checkpoint!r} holds no state of training to resume")
     quiet = json_file == STDOUT
-    with ExitStack() as stack:
+    reads = there and bool(phrases) and not resume
+    with resumable(None if reads else checkpoint), ExitStack() as stack:
         image = stack.enter_context(whole_bytes(output, "--output")) if output else None
         text = stack.enter_context(whole_file(json_file, "--json")) if json_file else None
-        if there and phrases and not resume:
+        if reads:
             if quick or steps is not None or seed:
                 raise BadInput("--phrase reads with the checkpoint as it is; --quick, --steps and --seed are in it")
             plan, parameters, done = _kept(checkpoint)
@@ -91,6 +93,19 @@ def dates(
         _print(plan, done, result, list(zip(phrases, read, strict=True)))
 
 
+def _name(checkpoint: str) -> str:
+    """The name of a checkpoint without its suffix, with which it may be given."""
+    from factorattn.experiment.resume import SUFFIX
+
+    name = checkpoint.removesuffix(SUFFIX)
+    if name.rpartition("/")[2] in ("", ".", ".."):
+        raise BadInput(f"--checkpoint must be the name of a file, got {checkpoint!r}")
+    for file in (f"{name}{SUFFIX}", f"{name}.previous{SUFFIX}"):
+        if Path(file).is_dir():
+            raise BadInput(f"--checkpoint {checkpoint!r}: {file!r} is a folder; give another name")
+    return name
+
+
 def _plan(quick: bool, steps: str | None, seed: int) -> "Plan":
     from factorattn.experiment.dates.run import QUICK, Plan
 
@@ -107,10 +122,15 @@ def _run(plan: "Plan", checkpoint: str | None, *, resume: bool, hidden: bool) ->
 
 def _teller(bar: Callable[[int, int, str], None], steps: int) -> "Callable[[State], None]":
     def told(state: "State") -> None:
-        recent = state.losses[-RECENT:]
-        bar(state.step, steps, f"step {state.step:,}, loss {number(sum(recent) / len(recent))}")
+        bar(state.step, steps, f"step {state.step:,}, loss {_recent(state.losses)}")
 
     return told
+
+
+def _recent(losses: Sequence[float]) -> str:
+    """The mean loss of the last steps, of all where there are few."""
+    recent = losses[-RECENT:]
+    return number(sum(recent) / len(recent))
 
 
 def _kept(checkpoint: str | None) -> "tuple[Plan, Any, int]":
@@ -161,7 +181,7 @@ def _print(plan: "Plan", done: int, result: "Result | None", read: Sequence[tupl
         )
         notes = [
             ("trained", f"{plan.steps:,} steps of {plan.batch} phrases of {result.trained:,} days"),
-            ("", f"{number(result.seconds)} s in this run, loss {number(sum(result.losses[-RECENT:]) / RECENT)}"),
+            ("", f"{number(result.seconds)} s in this run, loss {_recent(result.losses)}"),
             ("held out", f"{len(result.phrases):,} phrases of {result.held_out:,} other days"),
             ("", f"decoded character by character with a cache, {number(result.reading)} s"),
         ]

@@ -23,7 +23,7 @@ SHOWN = 12  # texts that a terminal lists
 CUT = 48  # signs of a text
 
 
-def print_study(found: "Study", source: str) -> None:
+def print_study(found: "Study", source: str, cut: int = 0) -> None:
     """Print a row for each change, or for each text where nothing is changed; and the notes."""
     if found.rows:
         _print_table(_changes(found), "changed", [row.label.replace("_attention", "") for row in found.rows])
@@ -31,13 +31,13 @@ def print_study(found: "Study", source: str) -> None:
         cells = _texts(found)
         _print_table(cells, "text", cells["text"])
     put(terminal(), "")
-    put(terminal(), notes_grid(_notes(found, source)))
+    put(terminal(), notes_grid(_notes(found, source, cut)))
 
 
-def as_dict(found: "Study", source: str) -> dict[str, Any]:
+def as_dict(found: "Study", source: str, cut: int = 0) -> dict[str, Any]:
     """All figures as plain data; the vectors are left to --output."""
     return {
-        "input": {"source": source, "texts": len(found.texts), "tokens": sum(found.tokens)},
+        "input": {"source": source, "texts": len(found.texts), "tokens": sum(found.tokens), "cut": cut},
         "original": {"parameters": found.parameters, "flops_of_a_token": found.flops, "seconds": found.seconds},
         "rows": [_line(row) | {"cosines": row.moved.cosines.tolist()} for row in found.rows],
         "texts": [{"text": text, "tokens": tokens} for text, tokens in zip(found.texts, found.tokens, strict=True)],
@@ -124,9 +124,11 @@ def _texts(found: "Study") -> dict[str, list[str]]:
     }
 
 
-def _notes(found: "Study", source: str) -> list[tuple[str, str]]:
+def _notes(found: "Study", source: str, cut: int) -> list[tuple[str, str]]:
     texts, tokens = len(found.texts), sum(found.tokens)
     lines = [("texts", f"{source}; {texts:,} of {tokens:,} tokens, the longest of {max(found.tokens)}")]
+    if cut:
+        lines.append(("", f"{cut:,} longer than that {'is' if cut == 1 else 'are'} cut off there"))
     rows, width = found.vectors.shape
     if not found.rows:
         more = f"; the first {SHOWN} are shown" if rows > SHOWN else ""

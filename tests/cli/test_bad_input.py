@@ -221,6 +221,11 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(refusal, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+def test_a_result_without_a_name(refusal, option):
+    assert refusal("compare", option, "") == f"{option} '' is no name of a file"
+
+
 def test_two_results_in_one_place(refusal, tmp_path):
     assert refusal("compare", "--json", "-", "--csv", "-") == "--json and --csv both write to stdout"
     assert "both write to" in refusal("compare", "--json", tmp_path / "a", "--html", tmp_path / "a")

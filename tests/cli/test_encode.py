@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -96,6 +98,21 @@ def test_lines_of_a_file_are_texts_blank_ones_too(call, folder, tmp_path):
     (tmp_path / "lines.txt").write_text("a b\n\nc\n", encoding="utf-8")
     call("encode", "--input", tmp_path / "lines.txt", "--model", folder, "--output", tmp_path / "v.json")
     assert json.loads((tmp_path / "v.json").read_text())["texts"] == ["a b", "", "c"]
+
+
+def test_the_mark_of_an_encoding_is_no_text(call, folder, tmp_path):
+    (tmp_path / "marked.txt").write_text("a b\nc\n", encoding="utf-8-sig")
+    call("encode", "--input", tmp_path / "marked.txt", "--model", folder, "--output", tmp_path / "v.json")
+    assert json.loads((tmp_path / "v.json").read_text())["texts"] == ["a b", "c"]
+
+
+def test_texts_that_are_cut_off_are_told(call, folder):
+    words = ("encode", "a " * 8, "b " * 9, "c " * 30, "--model", folder)  # 8 tokens at most
+    out = call(*words).stdout
+    assert "the longest of 8" in out
+    assert "2 longer than that are cut off there" in out
+    assert json.loads(call(*words, "--json", "-").stdout)["input"]["cut"] == 2
+    assert "cut off" not in call(*words[:2], "--model", folder).stdout
 
 
 def test_a_row_for_every_change(call, folder, tmp_path):
@@ -209,6 +226,14 @@ def test_bad_input_files_are_told(refusal, folder, tmp_path):
     assert refusal(*words, tmp_path / "latin.txt").endswith("is no text in UTF-8")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes stdin as a shell does")
+def test_stdin_that_is_closed_is_told():
+    line = f"{sys.executable} -m factorattn encode --input - <&-"
+    process = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    told = "factorattn: error: --input '-' cannot be read: stdin is closed\n"
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", told)
+
+
 def test_bad_models_are_told(refusal, folder, tmp_path):
     words = ("encode", "a", "--model")
     assert refusal(*words, tmp_path / "none").endswith("does not exist")
@@ -225,6 +250,24 @@ def test_bad_models_are_told(refusal, folder, tmp_path):
     assert "--model" in refusal(*words, folder)
     (folder / "model.safetensors").unlink()
     assert refusal(*words, folder).endswith("has no model.safetensors")
+
+
+def test_a_model_that_gives_no_numbers_is_refused(refusal, folder, tmp_path):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer.0.output.dense.weight"][0, 0] = np.nan
+    save_file(tensors, folder / "model.safetensors")
+    told = refusal("encode", "a", "b", "--model", folder, "--output", tmp_path / "v.npz")
+    assert told == "--model gives vectors that are not finite numbers"
+    assert not (tmp_path / "v.npz").exists()
+
+
+def test_a_size_for_which_there_is_no_memory_is_told(refusal, folder, monkeypatch):
+    def large(*_, **__):
+        raise MemoryError("Unable to allocate 32.0 GiB")
+
+    monkeypatch.setattr("factorattn.experiment.swap.study", large)
+    told = refusal("encode", "a b c", "--model", folder, "--mechanism", "performer", "--set", "r=2^30")
+    assert told == "there is not as much memory: Unable to allocate 32.0 GiB"
 
 
 def test_a_package_that_is_missing_is_named(refusal, folder, monkeypatch):

@@ -140,6 +140,22 @@ def test_a_device_is_written_and_not_replaced(call):
     assert not os.path.isfile(os.devnull)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes stdout as a shell does")
+def test_stdout_that_is_closed_takes_nothing_and_harms_nothing(tmp_path):
+    def closed(*words):
+        line = " ".join([sys.executable, "-m", "factorattn", *map(str, words), ">&-"])
+        return subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
+
+    count = ("compare", "--only", "softmax", *SMALL)
+    for words in (("list",), (*count, "--csv", tmp_path / "a.csv")):
+        process = closed(*words)
+        assert (process.returncode, process.stderr) == (0, "")
+    assert (tmp_path / "a.csv").read_text().startswith("mechanism,")
+    process = closed(*count, "--csv", "-")
+    told = "factorattn: error: --csv '-' cannot be written: stdout is closed\n"
+    assert (process.returncode, process.stderr) == (2, told)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_an_interrupt_leaves_no_file_and_says_one_line(tmp_path):
     source, folder = tmp_path / "long.npz", tmp_path / "out"

@@ -101,7 +101,13 @@ def test_a_run_that_is_done_can_be_told_again(call, tiny, tmp_path):
         (("--phrase", ""), "--phrase: the phrase '' is empty"),
         (("--steps", "0"), "--steps must be a positive integer"),
         (("--seed", "-1"), "--seed must be an integer from 0 on"),
+        (("--seed", "1" * 19), "--seed must have at most 18 digits, got '1"),
         (("--output", "same.svg", "--json", "same.svg"), "--output and --json both write to same.svg"),
+        (("--json", ""), "--json '' is no name of a file"),
+        (("--checkpoint", ""), "--checkpoint must be the name of a file, got ''"),
+        (("--checkpoint", "."), "--checkpoint must be the name of a file, got '.'"),
+        (("--checkpoint", "runs/"), "--checkpoint must be the name of a file, got 'runs/'"),
+        (("--checkpoint", ".safetensors"), "--checkpoint must be the name of a file, got '.safetensors'"),
     ],
 )
 def test_bad_options_are_told(refusal, tiny, tmp_path, monkeypatch, words, message):
@@ -118,7 +124,7 @@ def test_a_checkpoint_is_neither_trained_over_nor_misread(refusal, call, tiny, t
     assert "--quick, --steps and --seed are in it" in refusal(*words, "--quick", "--phrase", "3 May 1997")
     whole = (tmp_path / "run.safetensors").read_bytes()
     (tmp_path / "run.safetensors").write_bytes(whole[:-1])
-    assert "is damaged" in refusal(*words, "--phrase", "3 May 1997")
+    assert refusal(*words, "--phrase", "3 May 1997").startswith("--checkpoint: 'run.safetensors' is damaged")
     assert "is damaged" in refusal(*words, "--quick", "--resume")
 
 
@@ -140,9 +146,46 @@ def test_an_interrupt_keeps_the_state_and_says_so(call, tiny, tmp_path, monkeypa
     words = ("train", "dates", "--quick", "--json", "-", "--checkpoint", name)
     result = call(*words)
     assert (result.exit_code, result.stdout) == (130, "")
-    assert result.stderr == f"factorattn: interrupted; to go on: --checkpoint {name} --resume\n"
+    assert result.stderr == "factorattn: interrupted; to go on, give the same options and --resume\n"
     assert read_checkpoint(name)[2] == 4
     assert json.loads(call(*words, "--resume").stdout)["losses"] == list(run(TINY).losses)
+
+
+def test_an_interrupt_behind_the_training_tells_of_the_state_too(call, tiny, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("factorattn.experiment.dates.model.read_dates", interrupted)
+    result = call("train", "dates", "--quick", "--checkpoint", tmp_path / "run", "--phrase", "3 May 1997")
+    assert result.stderr == "factorattn: interrupted; to go on, give the same options and --resume\n"
+    assert read_checkpoint(tmp_path / "run")[2] == 12
+    reading = call("train", "dates", "--checkpoint", tmp_path / "run", "--phrase", "3 May 1997")
+    assert (reading.exit_code, reading.stderr) == (130, "factorattn: interrupted; nothing was written\n")
+
+
+def test_an_interrupt_before_the_first_step_promises_nothing(call, tiny, tmp_path, monkeypatch):
+    def interrupted(f):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "value_and_grad", interrupted)
+    result = call("train", "dates", "--quick", "--checkpoint", tmp_path / "run")
+    assert (result.exit_code, result.stderr) == (130, "factorattn: interrupted; nothing was written\n")
+
+
+def test_the_name_of_a_checkpoint_may_have_its_suffix(call, refusal, tiny, tmp_path):
+    call("train", "dates", "--quick", "--checkpoint", tmp_path / "run.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"run.safetensors"}
+    name = tmp_path / "run"
+    for given in (name, f"{name}.safetensors"):
+        assert "12 of 12 steps" in call("train", "dates", "--checkpoint", given, "--phrase", "3 May 1997").stdout
+    (tmp_path / "other.previous.safetensors").mkdir()
+    assert "is a folder; give another name" in refusal("train", "dates", "--checkpoint", tmp_path / "other")
+
+
+def test_the_loss_of_few_steps_is_their_mean(call, tiny):
+    out = call("train", "dates", "--quick", "--steps", 2).stdout
+    losses = run(replace(TINY, steps=2)).losses
+    assert f"loss {sum(losses) / 2:.3g}" in out.replace("0\n", "\n")
 
 
 @pytest.mark.slow
@@ -163,7 +206,7 @@ def test_a_signal_keeps_the_state_of_a_real_run(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert told.splitlines()[-1] == f"factorattn: interrupted; to go on: --checkpoint {name} --resume"
+    assert told.splitlines()[-1] == "factorattn: interrupted; to go on, give the same options and --resume"
     assert out == ""
     plan, _, done = read_checkpoint(name)
     assert plan.steps == 5000

@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_figures_and_another_one_others(call, finis
 def test_interrupted_and_resumed_the_figures_are_the_same(call, finished, interrupt, tmp_path):
     interrupt(4)
     result = call(*TINY, "--checkpoint", tmp_path / "run")
-    told = f"factorattn: interrupted; to go on: --checkpoint {tmp_path / 'run'} --resume\n"
+    told = "factorattn: interrupted; to go on, give the same options and --resume\n"
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", told)
     assert "holds a run; go on with --resume" in call(*TINY, "--checkpoint", tmp_path / "run").stderr
     assert figures(call(*TINY, "--checkpoint", tmp_path / "run", "--resume", "--json", "-").stdout) == finished[1]
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_refused_and_the_way_on_is_told(call, refusal, finishe
     file = run / "performer-64.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
     told = refusal(*resumed)
-    assert told.startswith(f"--resume: {str(file)!r} is damaged")
+    assert told.startswith(f"--checkpoint: {str(file)!r} is damaged")
     assert told.endswith("with 3 steps done: delete performer-64.safetensors to go on from there")
     file.unlink()
     assert figures(call(*resumed).stdout) == finished[1]
