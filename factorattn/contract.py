@@ -162,6 +162,11 @@ def _common_namespace(arrays: Mapping[str, Any]) -> Any:
             first, xp, device = name, own, array_api_compat.device(array)
         if own is not xp and _library(own) == _library(xp):
             raise TypeError(f"{first} and {name} belong to two different {_library(xp)} namespaces; make both in one")
+        if own is not xp and "gradient" in (_library(own), _library(xp)):
+            raise TypeError(
+                f"{first} is a {_library(xp)} array but {name} is a {_library(own)} array; hand all arrays in as "
+                "arguments of what is differentiated"
+            )
         if own is not xp:
             raise TypeError(
                 f"{first} is a {_library(xp)} array but {name} is a {_library(own)} array; "

@@ -12,7 +12,7 @@ from factorattn.cli.errors import BadInput, Commands
 from factorattn.cli.output import STDOUT, distinct, progress, whole_bytes, whole_file
 from factorattn.cli.sizes import read_count, read_seed
 from factorattn.cli.train_dates import dates
-from factorattn.cli.training import explained
+from factorattn.cli.training import explained, resumable
 
 if TYPE_CHECKING:
     from factorattn.experiment.transactions import Plan
@@ -59,7 +59,7 @@ def transactions(
     plan = _plan(quick, lengths, mechanisms, steps, start_steps, seed)
     folder = _folder(checkpoint, resume=resume)
     quiet = STDOUT in files.values()
-    with ExitStack() as stack:
+    with resumable(checkpoint), ExitStack() as stack:
         image = stack.enter_context(whole_bytes(output, "--output")) if output else None
         json_text = stack.enter_context(whole_file(json_file, "--json")) if json_file else None
         csv_text = stack.enter_context(whole_file(csv_file, "--csv")) if csv_file else None
@@ -116,6 +116,8 @@ def _folder(checkpoint: str | None, *, resume: bool) -> Path | None:
         if resume:
             raise BadInput("--resume goes on from --checkpoint FOLDER; give the folder, too")
         return None
+    if not checkpoint:
+        raise BadInput(f"--checkpoint must name a folder, got {checkpoint!r}")
     folder = Path(checkpoint)
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"--checkpoint {checkpoint!r} is a file; give the name of a folder")

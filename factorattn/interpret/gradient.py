@@ -20,6 +20,7 @@ from factorattn.interpret.gradient_variables import (
     around,
     aux_apart,
     chosen_of,
+    described,
     fitting,
     floats,
     known,
@@ -98,7 +99,7 @@ def value_and_grad(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool 
         primals, whole = chosen_of(f, argnums, args, options)
         out, aux, links, inputs = recorded(whole, primals, has_aux)
         if not hasattr(out, "shape") or tuple(out.shape) or not namespace_of(out).isdtype(out.dtype, "real floating"):
-            raise TypeError(f"a gradient is that of one real number, an array of shape (); got {out!r:.80}")
+            raise TypeError(f"a gradient is that of one real number, an array of shape (); got {described(out)}")
         one = namespace_of(out).ones_like(out)
         found = pulled_back(out, one, links, inputs, primals, keep=False)
         return ((out, aux) if has_aux else out), one_or_all(found, argnums)
@@ -147,7 +148,7 @@ def jacobian(f: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         primals, whole = chosen_of(f, argnums, args, options)
         out, pullback, *aux = vjp(whole, *primals, has_aux=has_aux)
         if not hasattr(out, "dtype") or not floats(out):
-            raise TypeError(f"a jacobian is that of one array of floating dtype, got {out!r:.80}")
+            raise TypeError(f"a jacobian is that of one array of floating dtype, got {described(out)}")
         xp, device = namespace_of(out), array_api_compat.device(out)
         real = [x for x in tree_leaves(primals) if xp.isdtype(x.dtype, "real floating")]
         if real and xp.isdtype(out.dtype, "complex floating"):
@@ -193,7 +194,7 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     """
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (list, tuple)) or len(given) != len(primals):
-            raise TypeError(f"{name} must be a tuple, with one member for each argument, got {given!r:.80}")
+            raise TypeError(f"{name} must be a tuple, with one member for each argument, got {described(given)}")
     level, outside = next(levels), around(primals)
 
     def moving(x, tangent):

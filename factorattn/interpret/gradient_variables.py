@@ -13,6 +13,7 @@ __all__ = [
     "around",
     "aux_apart",
     "chosen_of",
+    "described",
     "fitting",
     "floats",
     "known",
@@ -87,7 +88,7 @@ def chosen_of(f, argnums, args, options):
             raise ValueError(f"argnums must be positions of the {len(args)} arguments, got {number}")
         places.append(number % len(args))
         if not any(map(floats, tree_leaves(args[number]))):
-            raise TypeError(f"argument {number} must have an array of floating dtype, got {args[number]!r:.80}")
+            raise TypeError(f"argument {number} must have an array of floating dtype, got {described(args[number])}")
     if len(set(places)) < len(places):
         raise ValueError(f"argnums must name each argument once, got {argnums}")
 
@@ -142,9 +143,10 @@ def fitting(g, x, expected):
     if isinstance(g, (int, float, complex)) and not hasattr(g, "dtype") and not tuple(x.shape):
         return namespace_of(x).asarray(g, dtype=x.dtype, device=array_api_compat.device(x))
     if not hasattr(g, "dtype") or tuple(g.shape) != tuple(x.shape) or g.dtype != x.dtype:
-        raise ValueError(f"{expected}, {_described(x)}, got {_described(g)}")
+        raise ValueError(f"{expected}, {described(x)}, got {described(g)}")
     return g
 
 
-def _described(x):
-    return f"shape {tuple(x.shape)} and dtype {x.dtype}" if hasattr(x, "dtype") else repr(x)[:80]
+def described(x):
+    """What an array looks like; of anything else, how it begins, in one line."""
+    return f"shape {tuple(x.shape)} and dtype {x.dtype}" if hasattr(x, "dtype") else " ".join(repr(x).split())[:80]

@@ -3,7 +3,7 @@
 Models compute in float32 at the least, and give the dtype of what they were given.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -11,6 +11,8 @@ import array_api_compat
 from factorattn.interpret.gradient_namespace import GradientNamespace
 
 __all__ = ["Door", "check_ids", "leaves", "open_door", "with_dtype"]
+
+SILENTLY = "nothing is moved between libraries silently"
 
 
 class Door(NamedTuple):
@@ -38,10 +40,10 @@ def open_door(parameters: Mapping[str, Any], *given: Any) -> Door:
     found -= {xp.base for xp in found if isinstance(xp, GradientNamespace)}  # parameters that are kept as they are
     found |= {array_api_compat.array_namespace(x) for x in given}
     if len(found) > 1:
-        told = " and ".join(sorted(xp.__name__.removeprefix("array_api_compat.") for xp in found))
+        names = sorted(xp.__name__.removeprefix("array_api_compat.") for xp in found)
+        why = "hand all of them in as arguments of what is differentiated" if "gradient" in names else SILENTLY
         raise TypeError(
-            f"parameters and what is given beside them must be arrays of one library, got {told}: "
-            "nothing is moved between libraries silently"
+            f"parameters and what is given beside them must be arrays of one library, got {' and '.join(names)}: {why}"
         )
     (xp,) = found
     dtype = xp.result_type(*(x.dtype for x in (*weights, *given) if xp.isdtype(x.dtype, "real floating")))
@@ -53,7 +55,7 @@ def leaves(parameters: Any) -> Iterator[Any]:
     if isinstance(parameters, Mapping):
         for part in parameters.values():
             yield from leaves(part)
-    elif isinstance(parameters, Sequence):
+    elif isinstance(parameters, list | tuple):
         for part in parameters:
             yield from leaves(part)
     else:
@@ -64,7 +66,7 @@ def with_dtype(parameters: Any, dtype: Any, *, xp: Any) -> Any:
     """The same nested dicts and lists with all real numbers in a dtype, those inside of factored matrices, too."""
     if isinstance(parameters, Mapping):
         return {name: with_dtype(part, dtype, xp=xp) for name, part in parameters.items()}
-    if isinstance(parameters, Sequence):
+    if isinstance(parameters, list | tuple):
         return [with_dtype(part, dtype, xp=xp) for part in parameters]
     if hasattr(parameters, "__factored__"):  # of one matrix, or of several heads
         return parameters if parameters.dtype == dtype else parameters.astype(dtype)

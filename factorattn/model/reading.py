@@ -17,6 +17,10 @@ from factorattn.model.sentence_encoder import SentenceEncoder
 __all__ = ["expected_shapes", "read_sentence_encoder"]
 
 ASKED = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
+NUMBERS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "layer_norm_eps"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size"),
+)
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -46,17 +50,17 @@ def read_sentence_encoder(folder: Any, *, dtype: Any = "float32") -> SentenceEnc
         it is named.
     """
     folder = Path(folder)
-    config = _json(folder / "config.json")
+    config = _settings(folder / "config.json", NUMBERS)
     _hold("config.json", ASKED, {name: config.get(name, value) for name, value in ASKED.items()})
     modules = tuple(module["type"].rpartition(".")[2] for module in _json(folder / "modules.json"))
     _hold("modules.json", {"modules": MODULES}, {"modules": modules})
-    pooling = _json(folder / "1_Pooling" / "config.json")
+    pooling = _settings(folder / "1_Pooling" / "config.json", ())
     mean = "pooling_mode_mean_tokens"
     asked = {name: name == mean for name in (mean, *pooling) if name.startswith("pooling_mode_")}
     _hold("1_Pooling/config.json", asked, pooling)
     parameters = _parameters(folder / "model.safetensors", np.dtype(dtype))
     _check(parameters, expected_shapes(config))
-    around = _json(folder / "sentence_bert_config.json")
+    around = _settings(folder / "sentence_bert_config.json", ("max_seq_length",))
     _hold("sentence_bert_config.json", {"do_lower_case": False}, {"do_lower_case": False} | around)
     tokenizer = _tokenizer(folder, around["max_seq_length"])
     if tokenizer.get_vocab_size() > config["vocab_size"]:
@@ -102,11 +106,16 @@ def _check(parameters: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> No
 
 def _parameters(path: Path, dtype: np.dtype) -> dict[str, np.ndarray]:
     """All floating tensors of a file; what else there is are position numbers, which are counted instead."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     if dtype.kind != "f":
         raise ValueError(f"dtype must be real floating, got {dtype}")
-    return {name: x.astype(dtype, copy=False) for name, x in load_file(path).items() if x.dtype.kind == "f"}
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from None
+    return {name: x.astype(dtype, copy=False) for name, x in tensors.items() if x.dtype.kind == "f"}
 
 
 def _tokenizer(folder: Path, longest: int) -> Any:
@@ -114,14 +123,33 @@ def _tokenizer(folder: Path, longest: int) -> Any:
         from tokenizers import Tokenizer
     except ModuleNotFoundError as error:
         raise ImportError("a sentence encoder needs the package tokenizers: pip install tokenizers") from error
-    tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    try:
+        tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the package raises nothing more special
+        raise ValueError(f"tokenizer.json is damaged: {error}") from None
     tokenizer.enable_truncation(longest)
     tokenizer.no_padding()
     return tokenizer
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from None
+
+
+def _settings(path: Path, numbers: tuple[str, ...]) -> dict[str, Any]:
+    """What a file sets by name; some of it are numbers."""
+    found = _json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} must hold names and values, got {found!r:.80}")
+    for name in numbers:
+        if not isinstance(found.get(name), (int, float)) or isinstance(found[name], bool):
+            raise ValueError(f"{path.name}: {name} must be a number, got {found.get(name)!r}")
+    return found
 
 
 def _hold(file: str, wanted: dict[str, Any], got: dict[str, Any]) -> None:

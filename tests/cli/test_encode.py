@@ -242,7 +242,7 @@ def test_bad_models_are_told(refusal, folder, tmp_path):
     assert "word_embeddings.weight must have shape (4, 12), got (9, 12)" in refusal(*words, folder)
     del (changed := dict(CONFIG))["hidden_size"]
     (folder / "config.json").write_text(json.dumps(changed))
-    assert refusal(*words, folder).endswith("a file does not say 'hidden_size'")
+    assert refusal(*words, folder).endswith("config.json: hidden_size must be a number, got None")
     (folder / "config.json").unlink()
     assert refusal(*words, folder).endswith("has no config.json")
     (folder / "config.json").write_text(json.dumps(CONFIG))

@@ -196,6 +196,7 @@ def test_other_settings_are_refused_by_name(refusal, run, words, told):
             ("--checkpoint", "/nowhere/x/y", "--resume"),
             "--checkpoint '/nowhere/x/y' holds no state of training to resume",
         ),
+        (("--checkpoint", ""), "--checkpoint must name a folder, got ''"),
         (("--checkpoint", "/dev/null"), "--checkpoint '/dev/null' is a file; give the name of a folder"),
         (("--checkpoint", "/dev/null/a"), "--checkpoint '/dev/null/a' cannot be made: Not a directory"),
     ],
@@ -259,3 +260,15 @@ def test_a_real_interrupt_leaves_a_checkpoint_to_go_on_from(call, tmp_path, numb
     assert process.returncode == code, err
     assert not list(tmp_path.glob("*.tmp"))
     assert figures(call(*words, "--checkpoint", tmp_path, "--resume", "--json", "-").stdout) == want
+
+
+def test_the_help_tells_the_defaults_of_the_plan():
+    from typer.main import get_command
+
+    from factorattn.cli.train import train
+    from factorattn.experiment.transactions import QUICK, Plan
+
+    told = {option.name: option.show_default for option in get_command(train).commands["transactions"].params}
+    assert told["steps"] == f"{Plan().steps}, or {QUICK.steps} quick"
+    assert told["start_steps"] == f"{Plan().start_steps}, or {QUICK.start_steps} quick"
+    assert told["lengths"] == ",".join(map(str, Plan().lengths))

@@ -1,6 +1,5 @@
 """Derivatives through every factorization: of the steps that were done, with what was chosen held as it is."""
 
-
 import numpy as np
 import pytest
 from libraries import LIBRARIES

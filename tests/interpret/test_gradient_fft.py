@@ -1,6 +1,5 @@
 """Derivatives of Fourier transforms: against differences, for all lengths, axes and norms, and on every library."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

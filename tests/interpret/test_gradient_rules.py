@@ -1,6 +1,5 @@
 """Every rule of the table, on every library: back, forward and twice, against central differences."""
 
-
 import array_api_strict as strict
 import numpy as np
 import pytest

@@ -162,3 +162,19 @@ def test_a_file_that_is_not_there_is_named(folder, file):
 def test_a_dtype_that_is_not_real_floating_is_refused(folder):
     with pytest.raises(ValueError, match="dtype must be real floating, got int32"):
         read_sentence_encoder(folder, dtype="int32")
+
+
+@pytest.mark.parametrize("file", [*FILES, "model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_is_named(folder, file):
+    (folder / file).write_bytes((folder / file).read_bytes()[:7])
+    with pytest.raises(ValueError, match=f"{re.escape(file.rpartition('/')[2])} is damaged: "):
+        read_sentence_encoder(folder)
+
+
+def test_settings_of_another_kind_are_named(folder):
+    change(folder, "config.json", num_attention_heads="12")
+    with pytest.raises(ValueError, match=r"config\.json: num_attention_heads must be a number, got '12'"):
+        read_sentence_encoder(folder)
+    (folder / "config.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match=r"config\.json must hold names and values, got \[1, 2\]"):
+        read_sentence_encoder(folder)
