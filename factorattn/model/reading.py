@@ -123,10 +123,9 @@ def _tokenizer(folder: Path, longest: int) -> Any:
         from tokenizers import Tokenizer
     except ModuleNotFoundError as error:
         raise ImportError("a sentence encoder needs the package tokenizers: pip install tokenizers") from error
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
     try:
-        tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise
+        tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the package raises nothing more special
         raise ValueError(f"tokenizer.json is damaged: {error}") from None
     tokenizer.enable_truncation(longest)

@@ -39,13 +39,14 @@ def draw(report: Report, suffix: str) -> bytes:
             axes.set_xscale("log", base=2)
             axes.set_xticks(sorted(report.plan.lengths), labels=[f"{n:,}" for n in sorted(report.plan.lengths)])
             axes.tick_params(axis="x", labelsize=8)
-            axes.minorticks_off()
             axes.set(title=title, xlabel="length n")
             axes.grid(color="0.9", linewidth=0.5)
             axes.spines[["top", "right"]].set_visible(False)
         for axes in panels[:2]:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
+        for axes in panels:
+            axes.minorticks_off()  # after the scales, which bring their own
         for (name, nats), dashes in zip(report.baselines.items(), ("--", ":"), strict=True):
             panels[2].axhline(nats, color="0.35", linestyle=dashes, linewidth=1.2, label=f"{name}, counted")
         handles, labels = panels[2].get_legend_handles_labels()
